@@ -1,0 +1,45 @@
+"""Durations as operators write them: `20min`, `1day3h5min`, `90s`."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+from pytimeparse.timeparse import timeparse
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the duration that *text* writes in weeks, days, hours, minutes and seconds.
+
+    Raises ValueError, naming what would be right, for anything negative, unknown or without a unit.
+    """
+    seconds = (
+        None
+        if text.strip().startswith(("-", "+")) or ":" in text or text.strip().replace(".", "").isdigit()
+        else timeparse(text)
+    )
+    if seconds is None or seconds < 0:
+        raise ValueError(f"{text!r} is not a duration; write it like 20min, 1day3h5min or 90s")
+    return timedelta(seconds=seconds)
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write a duration the way `parse_duration` reads it, to the second: `1day3h5min`."""
+    rest = int(duration.total_seconds())
+    parts = []
+    for unit, size in (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _validated(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str):
+        return parse_duration(value)
+    raise ValueError(f"{value!r} is not a duration; write it with its unit, like 20min, 1day3h5min or 90s")
+
+
+Duration = Annotated[timedelta, BeforeValidator(_validated), PlainSerializer(format_duration, return_type=str)]
+"""A pydantic field that takes a duration as text."""

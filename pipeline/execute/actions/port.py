@@ -1,0 +1,55 @@
+"""What an action is given, and what it may answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from pipeline.model.rescue import FailReason, Rescue, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step's purpose is reached; `message` says how, in one sentence."""
+
+    message: str
+    details: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intend:
+    """Save `memo` before anything else happens, then call again: the next call makes an effect that can't be taken back."""
+
+    memo: Mapping[str, str]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Call again after `delay`; `memo`, where given, is saved first."""
+
+    delay: timedelta
+    memo: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The step cannot reach its purpose; the rescue fails with it and the node stays as it is."""
+
+    reason: FailReason
+    message: str
+    details: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+Outcome = Done | Intend | Wait | Fail
+
+
+class ActionRunner(Protocol):
+    """Runs one action of a plan, a short call at a time, from any replica, after any crash."""
+
+    async def run(self, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
+        """Look at what is, make at most one effect, and say what comes next.
+
+        Raises TemporaryError to be called again later, PermanentError to fail the step.
+        """
+        ...

@@ -1,0 +1,67 @@
+"""A Kubernetes node and its pods, as far as a rescue needs to know them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A node taint; `effect` is NoSchedule, PreferNoSchedule or NoExecute."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node as last seen.
+
+    `addresses` are its Hostname, InternalIP and InternalDNS addresses. `gpus` is the count of the device plugin's resource
+    in capacity, `gpus_allocatable` in allocatable. `booted_at` is when its boot id was first seen, None if never observed.
+    """
+
+    name: str
+    resource_version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    ready: bool = True
+    boot_id: str = ""
+    booted_at: datetime | None = None
+    addresses: tuple[str, ...] = ()
+    gpus: int = 0
+    gpus_allocatable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod on a node; `owner` is the kind of its controller, None for a pod that nothing would bring back."""
+
+    namespace: str
+    name: str
+    node: str
+    owner: str | None = None
+    mirror: bool = False
+    empty_dir: bool = False
+    finished: bool = False
+    terminating: bool = False
+    grace_period: timedelta = timedelta(seconds=30)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePatch:
+    """What to change on a node; None for a label's or an annotation's value removes it; what is not named stays."""
+
+    unschedulable: bool | None = None
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    taints: tuple[Taint, ...] | None = None

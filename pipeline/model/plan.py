@@ -1,0 +1,127 @@
+"""What was decided: a plan of actions and the rule it came from, or a skip and its reason."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class ActionName(StrEnum):
+    """The words of a RescuePolicy's `actions`."""
+
+    CORDON = "cordon"
+    DRAIN = "drain"
+    REBOOT = "reboot"
+    UNCORDON = "unCordon"
+    WARM_STANDBY = "enableWarmStandby"
+    OFFLINE = "offline"
+
+
+class OnTimeout(StrEnum):
+    """What a drain does with the pods that would not go in time."""
+
+    FAIL = "fail"
+    FORCE = "force"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    """Mark the node unschedulable, as `kubectl cordon` does."""
+
+    name: ActionName = ActionName.CORDON
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Evict the node's pods, as `kubectl drain` does; `waittime` is how long eviction may take."""
+
+    waittime: timedelta = timedelta(minutes=20)
+    on_timeout: OnTimeout = OnTimeout.FAIL
+    delete_empty_dir_data: bool = True
+    force: bool = False
+    name: ActionName = ActionName.DRAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """Turn the machine off and on; `waittime` passes first, `timeout` bounds the wait for the proof that it came back."""
+
+    waittime: timedelta = timedelta(0)
+    timeout: timedelta = timedelta(minutes=30)
+    name: ActionName = ActionName.REBOOT
+
+
+@dataclass(frozen=True, slots=True)
+class Uncordon:
+    """Make the node schedulable again, if it was this rescue that cordoned it."""
+
+    name: ActionName = ActionName.UNCORDON
+
+
+@dataclass(frozen=True, slots=True)
+class EnableWarmStandby:
+    """Put a warm standby node into service in this node's place."""
+
+    name: ActionName = ActionName.WARM_STANDBY
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """Take the node out for good: only a person brings it back."""
+
+    name: ActionName = ActionName.OFFLINE
+
+
+Action = Cordon | Drain | Reboot | Uncordon | EnableWarmStandby | Offline
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One rule that was looked at, and in one sentence why it did or did not match."""
+
+    policy: str
+    rule: int
+    priority: int
+    matched: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The actions to take, in order, and the rule (its index in the policy, from 0) that asks for them."""
+
+    actions: tuple[Action, ...]
+    policy: str
+    rule: int
+    priority: int
+    considered: tuple[Considered, ...] = ()
+
+
+class SkipReason(StrEnum):
+    """Why a fault leads to no rescue."""
+
+    STALE = "stale"
+    IN_THE_FUTURE = "in-the-future"
+    OLDER_THAN_BOOT = "older-than-boot"
+    OLDER_THAN_RESCUE = "older-than-rescue"
+    DRILL = "drill"
+    NOT_FROM_KERNEL = "not-from-kernel"
+    NODE_UNNAMED = "node-unnamed"
+    NODE_AMBIGUOUS = "node-ambiguous"
+    RECOVERED = "recovered"
+    COMPANION = "companion"
+    CONSEQUENCE = "consequence"
+    NO_RESCUE_NEEDED = "no-rescue-needed"
+    UNKNOWN_CODE = "unknown-code"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """No rescue, and why: `reason` for machines, `detail` for people."""
+
+    reason: SkipReason
+    detail: str
+    considered: tuple[Considered, ...] = ()
+
+
+Decision = Plan | Skip

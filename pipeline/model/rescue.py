@@ -1,0 +1,148 @@
+"""A rescue: the plan for one incident on one node, and the journal of all that was done about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline.model.fault import NodeFault
+from pipeline.model.plan import Plan
+
+
+class Status(StrEnum):
+    """Where a rescue or a step stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    HELD = "Held"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+class HoldReason(StrEnum):
+    """What a held rescue waits for."""
+
+    NODE_UNKNOWN = "node-unknown"
+    NODE_BUSY = "node-busy"
+    MAX_NODES = "max-nodes"
+
+
+class CancelReason(StrEnum):
+    """Why a rescue was given up before its plan was done."""
+
+    FOLDED = "folded"
+    STALE = "stale"
+    OLDER_THAN_BOOT = "older-than-boot"
+
+
+class FailReason(StrEnum):
+    """Why a step, and with it the rescue, failed."""
+
+    DRAIN_TIMEOUT = "drain-timeout"
+    REBOOT_TIMEOUT = "reboot-timeout"
+    REBOOT_UNCERTAIN = "reboot-uncertain"
+    NODE_GONE = "node-gone"
+    REFUSED = "refused"
+    ATTEMPTS_EXHAUSTED = "attempts-exhausted"
+
+
+class EventAction(StrEnum):
+    """What happened; the `event.action` of a record."""
+
+    FAULT_DETECTED = "fault-detected"
+    FAULT_REPEATED = "fault-repeated"
+    FAULT_SKIPPED = "fault-skipped"
+    RESCUE_PLANNED = "rescue-planned"
+    RESCUE_HELD = "rescue-held"
+    RESCUE_ESCALATED = "rescue-escalated"
+    RESCUE_SUCCEEDED = "rescue-succeeded"
+    RESCUE_FAILED = "rescue-failed"
+    RESCUE_CANCELLED = "rescue-cancelled"
+    STEP_STARTED = "step-started"
+    STEP_INTENDED = "step-intended"
+    STEP_ENDED = "step-ended"
+    STEP_FAILED = "step-failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to a rescue; its place in the journal is its number, and makes its record's id.
+
+    `step` is the index in the plan, for what happened to a step; `reason` the value of one of the closed enums above;
+    `message` one sentence for people; `details` numbers and names for machines.
+    """
+
+    time: datetime
+    action: EventAction
+    message: str
+    step: int | None = None
+    reason: str | None = None
+    details: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """The progress of one action of the plan.
+
+    `memo` is what the action must know again after a crash (the boot id before a reboot, say); it is saved before the
+    effect that it is about. `attempts` counts temporary errors in a row.
+    """
+
+    status: Status = Status.PENDING
+    started: datetime | None = None
+    ended: datetime | None = None
+    attempts: int = 0
+    memo: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """One rescue. `cause`, `plan` and `name` are its spec, the rest its status.
+
+    `name` is a pure function of what caused it. `count`, `first_seen` and `last_seen` tell how often the fault was seen.
+    `due` is when the executor looks at it next, `recorded` how many journal entries are safe in the sinks,
+    `revision` the store's compare-and-set token (0: never saved).
+    `folded` names the rescues of the same node that this one took over.
+    """
+
+    name: str
+    node: str
+    cause: NodeFault
+    plan: Plan
+    created: datetime
+    due: datetime
+    first_seen: datetime
+    last_seen: datetime
+    status: Status = Status.PENDING
+    reason: str | None = None
+    count: int = 1
+    steps: tuple[StepState, ...] = ()
+    journal: tuple[Entry, ...] = ()
+    folded: tuple[str, ...] = ()
+    recorded: int = 0
+    ended: datetime | None = None
+    revision: int = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether any step has started: from then on the node may be out of service by our hand."""
+        return any(step.started for step in self.steps)
+
+    @property
+    def current(self) -> int | None:
+        """The index of the first step that has not ended; None when all have."""
+        return next((i for i, step in enumerate(self.steps) if not step.status.ended), None)
+
+    def noted(self, *entries: Entry) -> "Rescue":
+        """Return this rescue with *entries* added to its journal."""
+        return replace(self, journal=self.journal + entries)
+
+    def with_step(self, index: int, step: StepState) -> "Rescue":
+        """Return this rescue with the state of one step replaced."""
+        return replace(self, steps=self.steps[:index] + (step,) + self.steps[index + 1 :])

@@ -1,0 +1,42 @@
+"""What a source promises, and what it asks of its reader."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+Wanted = Callable[[bytes], bool]
+"""The cheap test on raw bytes: False only for a message that certainly holds nothing of interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message as the stream holds it.
+
+    `position` names its place and is the same when it is delivered again. `ack` is called once the message's rescue and
+    records are safe; the source then never delivers it again, not even after a restart. Deliveries are acknowledged in order.
+    `time` is the stream's own stamp, for messages whose envelope has none; `key` a node name, where the stream holds one.
+    """
+
+    payload: bytes
+    position: str
+    ack: Callable[[], Awaitable[None]]
+    time: datetime | None = None
+    key: str | None = None
+
+
+class Source(Protocol):
+    """An external stream of messages."""
+
+    @property
+    def live(self) -> bool:
+        """Whether the stream goes on by the wall clock; False for a file that is read to its end."""
+        ...
+
+    def deliveries(self) -> AsyncIterator[Delivery]:
+        """Yield the messages that pass the cheap test, in order, from the last acknowledged position on."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the stream; what was not acknowledged comes again next time."""
+        ...
