@@ -1,10 +1,31 @@
 """What the pipeline asks of a cluster."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
 from pipeline.model.node import Node, NodePatch, Pod
+
+HOSTNAME = "kubernetes.io/hostname"
+"""The well-known label with a node's host name; the kubelet sets it."""
+
+
+class EventType(StrEnum):
+    """What a watch tells of an object, in the words of the Kubernetes API."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEvent:
+    """One event of a watch; `node` is the node after the change, or as it was last when it is deleted."""
+
+    type: EventType
+    node: Node
 
 
 class NodeCache(Protocol):

@@ -38,7 +38,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod on a node; `owner` is the kind of its controller, None for a pod that nothing would bring back."""
+    """One pod on a node; `owner` is the kind of its controller, None for a pod that nothing would bring back.
+
+    `uid`, where it is known, tells the pod from a namesake that came after it.
+    """
 
     namespace: str
     name: str
@@ -50,6 +53,7 @@ class Pod:
     terminating: bool = False
     grace_period: timedelta = timedelta(seconds=30)
     labels: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
     @property
     def full_name(self) -> str:

@@ -21,7 +21,8 @@ class Rebooter(Protocol):
         """Ask for the reboot and return when it is accepted.
 
         *request* names this one reboot; asking twice with the same name reboots once, where the road can promise that.
-        Raises TemporaryError only when the reboot was certainly not accepted, PermanentError when it never will be.
+        Raises TemporaryError only when the reboot was certainly not accepted, PermanentError when it never will be, and
+        TimeoutError when the answer was lost, so that nobody knows.
         """
         ...
 
