@@ -1,1 +1,4 @@
-"""Enrich knows the cluster only through caches: whose node a line is, its labels, what its GPU is called, what its code means."""
+"""Enrich knows the cluster only through caches.
+
+It finds out whose node a line is, the node's labels, what its GPU is called, and what the code means.
+"""
