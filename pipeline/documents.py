@@ -36,12 +36,16 @@ class Document:
     lines: Mapping[Place, int] = field(default_factory=dict)
 
     def where(self, place: Sequence[str | int] = ()) -> str:
-        """Return `FILE:LINE` of the nearest value at or above *place*; elements that name no value are passed over."""
+        """Return `FILE:LINE` of the nearest value at or above *place*."""
+        return f"{self.path}:{self.lines.get(self.known(place), 1)}"
+
+    def known(self, place: Sequence[str | int]) -> Place:
+        """Return *place* as far as it stands in the file; the tags of unions in it, which name no value, are left out."""
         known: Place = ()
         for element in place:
             if (*known, element) in self.lines:
                 known = (*known, element)
-        return f"{self.path}:{self.lines.get(known, 1)}"
+        return known
 
 
 def read_documents(path: Path) -> list[Document]:
@@ -128,7 +132,8 @@ def validate(model: type[M], document: Document) -> M:
 def complaint(model: type[BaseModel], document: Document, detail: ErrorDetails) -> Complaint:
     """Say what one validation error means in the words of the file: the key, what is wrong, what would be right."""
     place = detail["loc"]
-    key = ".".join(str(element) for element in place) or "the document"
+    missing = place[-1:] if detail["type"] == "missing" else ()
+    key = ".".join(str(element) for element in (*document.known(place), *missing)) or "the document"
     problem, remedy = f"{key}: {detail['msg'].removeprefix('Value error, ')}", None
     if detail["type"] == "extra_forbidden":
         problem = f"unknown key {key!r}"

@@ -1,10 +1,14 @@
 """Durations as operators write them: `20min`, `1day3h5min`, `90s`."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 from pytimeparse.timeparse import timeparse
+
+_WITH_UNITS = re.compile(r"\s*([0-9.]+\s*[A-Za-z]+[\s,]*)+", re.ASCII)
+_LONGEST = timedelta(days=36_500).total_seconds()
 
 
 def parse_duration(text: str) -> timedelta:
@@ -12,12 +16,9 @@ def parse_duration(text: str) -> timedelta:
 
     Raises ValueError, naming what would be right, for anything negative, unknown or without a unit.
     """
-    seconds = (
-        None
-        if text.strip().startswith(("-", "+")) or ":" in text or text.strip().replace(".", "").isdigit()
-        else timeparse(text)
-    )
-    if seconds is None or seconds < 0:
+    # timeparse also takes signs, clocks (1:30:00) and bare numbers, which mean different things to different people.
+    seconds = timeparse(text) if _WITH_UNITS.fullmatch(text) else None
+    if seconds is None or seconds > _LONGEST:
         raise ValueError(f"{text!r} is not a duration; write it like 20min, 1day3h5min or 90s")
     return timedelta(seconds=seconds)
 
