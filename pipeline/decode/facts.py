@@ -1,0 +1,120 @@
+"""What the layers around a line have said of it so far."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+_KERNEL_FACILITIES = {"0", "kern", "kernel"}
+_OTHER_FACILITIES = {str(number) for number in range(1, 24)} | {
+    *("user", "mail", "daemon", "auth", "security", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
+    *("ntp", "audit", "alert", "clock", *(f"local{number}" for number in range(8))),
+}
+_TAG_END = re.compile(r"(?:\[[^\]]*\])?:?\s*$")
+_BOOT_ID = re.compile(r"[0-9a-f]{32}")
+_LONGEST_NAME = 253  # RFC 1035, section 2.3.4, less the root's dot
+
+
+@dataclass(slots=True)
+class Facts:
+    """Grows as layers are taken off, the outermost first; of each fact the first layer's word stands.
+
+    `node` and `time` are those of a record's fields, `header_node` and `header_time` those of a line's header, which
+    count only where no record names any. `printk` says that the text is one record of the kernel's buffer.
+    """
+
+    node: str | None = None
+    time: datetime | None = None
+    header_node: str | None = None
+    header_time: datetime | None = None
+    kernel_time: str | None = None
+    boot_id: str | None = None
+    from_kernel: bool | None = None
+    container: bool = False
+    printk: bool = False
+
+    def copy(self) -> "Facts":
+        """Return facts that grow on their own: what one line says of itself does not hold for the next."""
+        return Facts(
+            self.node,
+            self.time,
+            self.header_node,
+            self.header_time,
+            self.kernel_time,
+            self.boot_id,
+            self.from_kernel,
+            self.container,
+            self.printk,
+        )
+
+    def claim(self, kernel: bool) -> None:
+        """Take note that a layer says, or denies, that the kernel wrote the line.
+
+        One denial outweighs any claim: a user may tag a line `kernel:`, but not give it the kernel's facility. What a
+        container prints claims nothing, for whoever runs the container chooses it.
+        """
+        if not kernel:
+            self.from_kernel = False
+        elif self.from_kernel is None and not self.container:
+            self.from_kernel = True
+
+    def facility(self, value: object) -> None:
+        """Take note of a syslog facility, a number or a name (RFC 5424, table 1; rsyslog's names)."""
+        word = str(value).lower() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        if word in _KERNEL_FACILITIES:
+            self.claim(kernel=True)
+        elif word in _OTHER_FACILITIES:
+            self.claim(kernel=False)
+
+    def identifier(self, value: object) -> None:
+        """Take note of who wrote the line, as syslog's tag (`kernel:`, `sshd[1]:`) or the journal's identifier."""
+        name = _TAG_END.sub("", value[:_LONGEST_NAME]) if isinstance(value, str) else ""
+        if name and name != "-":
+            self.claim(kernel=name == "kernel")
+
+    def named(self, value: object) -> None:
+        """Take note of the node's name, as a record's field has it."""
+        if self.node is None:
+            self.node = host_name(value)
+
+    def transport(self, value: object) -> None:
+        """Take note of the road by which the journal got the line (`_TRANSPORT`); the kernel's holds whole records."""
+        self.claim(kernel=value == "kernel")
+        self.printk = self.printk or value == "kernel"
+
+    def printed_on(self, value: object) -> None:
+        """Take note of the stream that a container printed the line on."""
+        self.container = self.container or value in ("stdout", "stderr")
+
+    def printed_by(self, value: object) -> None:
+        """Take note of the container or pod that printed the line."""
+        self.container = self.container or isinstance(value, str)
+
+    def boot(self, value: object) -> None:
+        """Take note of a boot id, 32 hexadecimal digits with or without dashes.
+
+        It is kept as a UUID in lower case with dashes: as Kubernetes writes `nodeInfo.bootID`, not the journal.
+        """
+        digits = value.replace("-", "").lower() if isinstance(value, str) else ""
+        if self.boot_id is None and _BOOT_ID.fullmatch(digits):
+            self.boot_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def monotonic(self, value: object) -> None:
+        """Take note of the kernel's own time in µs, as the journal has it."""
+        if self.kernel_time is None and isinstance(value, str | int):
+            self.kernel_time = str(value)
+
+    def in_kmsg(self, seconds: object, microseconds: object) -> None:
+        """Take note of the kernel's own time as Fluent Bit's in_kmsg splits it; the text is a whole record's."""
+        if isinstance(seconds, int) and isinstance(microseconds, int) and 0 <= microseconds < 1_000_000:
+            self.kernel_time = self.kernel_time or f"{seconds}.{microseconds:06d}"
+            self.printk = True
+
+
+def host_name(value: object) -> str | None:
+    """Return *value* if it can name a host: one word, not syslog's `-` for none, no longer than DNS allows."""
+    if not isinstance(value, str):
+        return None
+    name = value.strip()
+    if 0 < len(name) <= _LONGEST_NAME and name != "-" and name.isprintable() and " " not in name:
+        return name
+    return None

@@ -1,0 +1,103 @@
+"""Where a shipper puts the text, the node and the time."""
+
+from datetime import UTC, tzinfo
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, StringConstraints, field_validator
+
+from pipeline.documents import Strict
+
+FieldPath = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+"""A key of a JSON record; dots lead into nested objects, and a key that itself holds the dots will do as well."""
+
+
+class DecodeSettings(Strict):
+    """How messages are taken apart. The defaults cover the shippers whose envelopes are listed in `envelopes`."""
+
+    message_fields: tuple[FieldPath, ...] = Field(
+        default=(
+            "MESSAGE",
+            "message",
+            "msg",
+            "log",
+            "content",
+            "event.original",
+            "line",
+            "body",
+            "short_message",
+            "rawmsg",
+        ),
+        description="Keys of a JSON record that may hold the kernel's text; the first that holds text is taken. A "
+        "record without any has all its strings searched, which finds the fault but is counted as no-message.",
+    )
+    node_fields: tuple[FieldPath, ...] = Field(
+        default=(
+            "kubernetes.host",
+            "kubernetes.node_name",
+            "kubernetes.node.name",
+            "k8s.node.name",
+            "node_name",
+            "nodename",
+            "_HOSTNAME",
+            "hostname",
+            "host.name",
+            "host.hostname",
+            "host",
+            "node",
+            "agent.hostname",
+            "__tag__:__hostname__",
+            "__source__",
+        ),
+        description="Keys of a JSON record that may hold the node's name; the first that holds a name is taken. "
+        "Kubernetes metadata come first, because a shipper in a pod may report the pod's name as its host.",
+    )
+    time_fields: tuple[FieldPath, ...] = Field(
+        default=(
+            "_SOURCE_REALTIME_TIMESTAMP",
+            "__REALTIME_TIMESTAMP",
+            "@timestamp",
+            "timestamp",
+            "time",
+            "date",
+            "ts",
+            "timereported",
+            "timegenerated",
+            "__time__",
+        ),
+        description="Keys of a JSON record that may hold the event's time; the first that holds a time is taken: ISO "
+        "8601, syslog's, or a number since 1970 in seconds, ms, µs or ns, told apart by size. A shipper that stamps a "
+        "line when it reads it makes an old line look new: leave its key out, and the syslog header's time is taken.",
+    )
+    timezone: str = Field(
+        default="UTC",
+        description="IANA name of the zone of stamps that name none (a syslog header's, say). UTC, as most servers are "
+        "set to; a wrong zone makes faults look hours old, or not yet happened, and they are skipped.",
+    )
+    node: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Node of messages that name none, neither inside nor by the stream's key; for one machine's log. "
+        "Unset: such a fault is recorded as unnamed, and nothing is done.",
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        _zone(name)
+        return name
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of stamps that name none."""
+        return _zone(self.timezone)
+
+
+def _zone(name: str) -> tzinfo:
+    # UTC must not depend on the machine's zone files, which small images leave out.
+    if name.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is not a time zone; write an IANA name such as Asia/Shanghai, or UTC") from error
