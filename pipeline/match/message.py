@@ -1,0 +1,88 @@
+"""A line of kernel text taken apart as far as every pattern needs it: whose message it is, and where it begins.
+
+Kernel text is full of words that users choose (names of processes, files, USB devices). A message counts as the NVIDIA
+driver's only where its tag is the first one on the line and stands where a message begins: behind nothing, or behind
+what printk, syslog and shippers put before a message, but not inside another program's sentence.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.model.line import LogLine
+
+_FLAGS = re.IGNORECASE | re.ASCII
+_TAG = re.compile(r"(?<![\w-])(?:NVRM|nvidia-(?P<device>nvswitch\d{1,4}))\s*:\s*", _FLAGS)
+_COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+_HEADER = 300
+"""How many characters before a message are looked at; a header is shorter."""
+
+_NO_PROGRAM = r"(?!(?:kernel|kern|klogd|kmsg|dmesg|vmunix|vmkernel|nvidia|drm|msg|message|log|content|text|line)\b)"
+_NO_LEVEL = r"(?!(?:emerg|alert|crit|critical|err|error|warn|warning|notice|info|debug|fatal)\b)"
+_FOREIGN = re.compile(
+    "|".join(
+        (
+            r"[(\[/`]$",  # a process in brackets (the OOM killer's), a file's name, a quotation
+            # Quoted in running text; behind a colon or the like it is a string of JSON, maybe the message itself.
+            r"[^\s:=,\[{(\\]\s*\\?[\"']$",
+            # A field that holds the name of a process: audit's comm="...", a shipper's "name": "...".
+            r"\b_?(?:p?comm|[pt]?name|exe|cmd|cmdline|command|proctitle|process|proc|task|arg[vs]?|a\d|title)"
+            r"\\?[\"']?\s*[=:]\s*\\?[\"']?$",
+            r"\baudit(?:\(|:)",
+            r"\b(?:Product|Manufacturer|SerialNumber|input):\s*$",  # what a USB device says of itself
+            # A program's tag: with a process id, which the kernel never prints, or behind a time, where a tag belongs.
+            r"(?<![\w/.-])" + _NO_PROGRAM + r"[\w/.-]{1,64}\[\d{1,10}\]:[^\[]*$",
+            rf"(?:\d\d:\d\d:\d\d\S{{0,40}}\s+(?:\S{{1,255}}\s+)?|\]\s*){_NO_PROGRAM}{_NO_LEVEL}[A-Za-z][\w.-]{{0,63}}:\s*$",
+        )
+    ),
+    _FLAGS,
+)
+
+
+class Driver(StrEnum):
+    """The NVIDIA drivers that write to the kernel's log."""
+
+    GPU = "gpu"
+    NVSWITCH = "nvswitch"
+
+    @property
+    def literal(self) -> str:
+        """What every line of the driver holds, whatever its case."""
+        return "NVRM" if self is Driver.GPU else "nvidia-nvswitch"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of kernel text; `folded` is the same in UTF-8, the case of ASCII letters lowered.
+
+    `driver` is who wrote it, None where that is not an NVIDIA driver; `body` is what follows the driver's tag, else the
+    whole text. `device` is the NVSwitch that the tag names (`nvswitch2`). `quoted` is whether the tag stands where it
+    does not count.
+    """
+
+    line: LogLine
+    text: str
+    folded: bytes
+    body: str
+    driver: Driver | None = None
+    device: str | None = None
+    quoted: bool = False
+
+
+def read_message(line: LogLine, text: str) -> Message:
+    """Return one line of the text of *line*, with its driver tag found."""
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
+    text = text.strip(" \t\r\n\0")
+    folded = text.encode("utf-8", "replace").lower()
+    tag = _TAG.search(text) if b"nvrm" in folded or b"nvidia-nvswitch" in folded else None
+    if tag is None:
+        return Message(line, text, folded, text)
+    header = text[max(0, tag.start() - _HEADER) : tag.start()]
+    if header and _FOREIGN.search(header if line.kernel_time is None else f"[] {header}"):
+        # The brackets stand for the kernel time, which decoding took off.
+        return Message(line, text, folded, text, quoted=True)
+    body, device = text[tag.end() :], tag["device"]
+    if device is None:
+        return Message(line, text, folded, body, Driver.GPU)
+    return Message(line, text, folded, body, Driver.NVSWITCH, device.lower())
