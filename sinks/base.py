@@ -40,7 +40,7 @@ class Sink(Protocol):
     """A place where rescue records are kept."""
 
     async def write(self, records: Sequence[Record]) -> None:
-        """Return when every record is safe; raise SinkError when they are not. Writing a record again changes nothing."""
+        """Return when every record is safe, else raise SinkError. Writing a record again changes nothing."""
         ...
 
     def read(self, query: Query) -> AsyncIterator[Record]:

@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Protocol
 
 Wanted = Callable[[bytes], bool]
-"""The cheap test on raw bytes: False only for a message that certainly holds nothing of interest."""
+"""The cheap test on raw bytes: False only for a message that certainly holds nothing of interest.
+
+False for several messages in a row means False for each of them, so that a source may test a whole block at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +17,9 @@ class Delivery:
     """One message as the stream holds it.
 
     `position` names its place and is the same when it is delivered again. `ack` is called once the message's rescue and
-    records are safe; the source then never delivers it again, not even after a restart. Deliveries are acknowledged in order.
-    `time` is the stream's own stamp, for messages whose envelope has none; `key` a node name, where the stream holds one.
+    records are safe; the source then never delivers it again, not even after a restart. Deliveries are acknowledged in
+    order. `time` is the stream's own stamp, for messages whose envelope has none; `key` a node name, where the stream
+    holds one.
     """
 
     payload: bytes
@@ -31,6 +35,11 @@ class Source(Protocol):
     @property
     def live(self) -> bool:
         """Whether the stream goes on by the wall clock; False for a file that is read to its end."""
+        ...
+
+    @property
+    def read(self) -> int:
+        """How many messages were read by now, wanted or not."""
         ...
 
     def deliveries(self) -> AsyncIterator[Delivery]:

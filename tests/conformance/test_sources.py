@@ -1,0 +1,195 @@
+"""What every source promises, held against each of them. A new source adds one `Stream` and one row."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from pipeline.sources.file import FileSource, FileSourceConfig
+from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
+from pipeline.sources.port import Delivery, Source, Wanted
+from pipeline.sources.stdin import StdinSource, StdinSourceConfig
+
+MESSAGES = [b"noise 1", b"NVRM: 1", b"noise 2", b"noise 3", b"NVRM: 2", b"NVRM: 2", b"NVRM: \xff\0 3", b"noise 4"]
+
+
+class Stream(Protocol):
+    """An outside stream that a test writes to, and sources that read it to where it ends, or would wait."""
+
+    def write(self, messages: Sequence[bytes]) -> None: ...
+
+    def source(self, wanted: Wanted) -> Source: ...
+
+
+class CaughtUpError(Exception):
+    """Raised where a source that goes on would wait."""
+
+
+class FileStream:
+    def __init__(self, folder: Path, follow: bool) -> None:
+        self.config = FileSourceConfig(path=folder / "kern.log", follow=follow, positions=folder / "positions")
+
+    def write(self, messages: Sequence[bytes]) -> None:
+        with self.config.path.open("ab") as file:
+            file.writelines(message + b"\n" for message in messages)
+
+    def source(self, wanted: Wanted) -> Source:
+        async def stop_instead_of_waiting(_: float) -> None:
+            raise CaughtUpError
+
+        return FileSource(self.config, wanted, pause=stop_instead_of_waiting)
+
+
+class StdinStream:
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe()
+
+    def write(self, messages: Sequence[bytes]) -> None:
+        os.write(self.write_end, b"".join(message + b"\n" for message in messages))
+
+    def source(self, wanted: Wanted) -> Source:
+        os.close(self.write_end)
+        return StdinSource(StdinSourceConfig(), wanted, self.read_end)
+
+
+class KmsgStream:
+    """A kernel log that ends; a record's text is the message."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = KmsgSourceConfig(positions=folder / "positions")
+        self.records: list[bytes] = []
+
+    def write(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self.records.append(b"4,%d,1000,-;%s\n" % (len(self.records), message))
+
+    def source(self, wanted: Wanted) -> Source:
+        return KmsgSource(self.config, wanted, device=EndingDevice([*self.records, b""]))
+
+
+class EndingDevice:
+    def __init__(self, records: list[bytes]) -> None:
+        self.records = records
+
+    def read(self) -> bytes:
+        return self.records.pop(0)
+
+    async def ready(self) -> None:
+        await asyncio.sleep(0)
+
+    def close(self) -> None:
+        self.records = []
+
+
+KEEPING: dict[str, Callable[[Path], Stream]] = {
+    "file": lambda folder: FileStream(folder, follow=False),
+    "followed file": lambda folder: FileStream(folder, follow=True),
+    "kmsg": KmsgStream,
+}
+ALL: dict[str, Callable[[Path], Stream]] = {**KEEPING, "stdin": lambda _: StdinStream()}
+
+every_source = pytest.mark.parametrize("opened", ALL.values(), ids=ALL.keys())
+every_source_that_keeps_a_position = pytest.mark.parametrize("opened", KEEPING.values(), ids=KEEPING.keys())
+
+
+def faults(message: bytes) -> bool:
+    return b"NVRM" in message
+
+
+def texts(deliveries: list[Delivery]) -> list[bytes]:
+    return [delivery.payload.rsplit(b";", 1)[-1] for delivery in deliveries]
+
+
+async def until_it_waits(source: Source) -> AsyncIterator[Delivery]:
+    with suppress(CaughtUpError):
+        async for delivery in source.deliveries():
+            yield delivery
+
+
+async def taken(source: Source) -> list[Delivery]:
+    """Take all that is delivered before the source ends or would wait."""
+    async with asyncio.timeout(30):
+        return [delivery async for delivery in until_it_waits(source)]
+
+
+@every_source
+async def test_what_passes_the_cheap_test_is_delivered_in_order(
+    opened: Callable[[Path], Stream], tmp_path: Path
+) -> None:
+    stream = opened(tmp_path)
+    stream.write(MESSAGES)
+    source = stream.source(faults)
+    assert texts(await taken(source)) == [message for message in MESSAGES if faults(message)]
+    await source.close()
+
+
+@every_source
+async def test_no_two_messages_have_one_position(opened: Callable[[Path], Stream], tmp_path: Path) -> None:
+    stream = opened(tmp_path)
+    stream.write(MESSAGES)
+    source = stream.source(faults)
+    positions = [delivery.position for delivery in await taken(source)]
+    assert len(set(positions)) == len(positions) == 4
+    await source.close()
+
+
+@every_source
+async def test_all_can_be_acknowledged_and_closed_twice(opened: Callable[[Path], Stream], tmp_path: Path) -> None:
+    stream = opened(tmp_path)
+    stream.write(MESSAGES)
+    source = stream.source(faults)
+    deliveries = await taken(source)
+    for delivery in [*deliveries, *deliveries]:
+        await delivery.ack()
+    await source.close()
+    await source.close()
+    assert len(deliveries) == 4
+
+
+@every_source_that_keeps_a_position
+async def test_what_was_acknowledged_never_comes_again(opened: Callable[[Path], Stream], tmp_path: Path) -> None:
+    stream = opened(tmp_path)
+    stream.write(MESSAGES)
+    source = stream.source(faults)
+    for delivery in await taken(source):
+        await delivery.ack()
+    await source.close()
+    stream.write([b"NVRM: new"])
+    again = stream.source(faults)
+    assert texts(await taken(again)) == [b"NVRM: new"]
+    await again.close()
+
+
+@every_source_that_keeps_a_position
+@pytest.mark.parametrize("acknowledged", range(4))
+async def test_what_was_not_acknowledged_comes_again_under_the_same_position(
+    opened: Callable[[Path], Stream], acknowledged: int, tmp_path: Path
+) -> None:
+    stream = opened(tmp_path)
+    stream.write(MESSAGES)
+    source = stream.source(faults)
+    before = await taken(source)
+    for delivery in before[:acknowledged]:
+        await delivery.ack()
+    await source.close()
+    again = stream.source(faults)
+    after = await taken(again)
+    assert [(d.position, d.payload) for d in after] == [(d.position, d.payload) for d in before[acknowledged:]]
+    await again.close()
+
+
+@every_source_that_keeps_a_position
+async def test_a_reader_that_stops_in_between_misses_nothing(opened: Callable[[Path], Stream], tmp_path: Path) -> None:
+    """What was read ahead but never handed out counts as not acknowledged."""
+    stream = opened(tmp_path)
+    stream.write(MESSAGES)
+    source = stream.source(faults)
+    await (await anext(source.deliveries())).ack()
+    await source.close()
+    again = stream.source(faults)
+    assert texts(await taken(again)) == [b"NVRM: 2", b"NVRM: 2", b"NVRM: \xff\0 3"]
+    await again.close()
