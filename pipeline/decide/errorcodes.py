@@ -1,0 +1,121 @@
+"""The entries of a rule's `errorCode`, and what each of them matches.
+
+"62"            Xid 62
+"sxid:12028"    SXid 12028 of an NVSwitch
+"149.NETIR"     Xid 149 with the NVLink5 sub-code NETIR
+"154:2"         Xid 154, the driver's own verdict, when it asks for recovery action 2
+"class:reboot"  every code of that severity
+"disk:9001"     code 9001 of an operator's own kind
+"""
+
+import re
+from dataclasses import dataclass
+
+from pipeline.model.fault import NodeFault, Severity
+
+_CODE = re.compile(r"(?P<code>[0-9]+)(?:\.(?P<subcode>[A-Za-z0-9_]+)|:(?P<recovery>[0-9]+))?")
+_KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9_-]*):(?P<code>[0-9]+)")
+_FORMS = 'write it like "62", "sxid:12028", "149.NETIR", "154:2" or "class:reboot"'
+
+_XID_MAX = 999
+_NVLINK5 = range(144, 151)
+_VERDICT = 154
+_RECOVERIES = range(1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSelector:
+    """One code of one kind; where they are set, of one NVLink5 sub-code or one recovery action only."""
+
+    kind: str
+    code: int
+    subcode: str | None = None
+    recovery: int | None = None
+
+    def matches(self, fault: NodeFault) -> bool:
+        """Whether the fault carries this code."""
+        line = fault.fault
+        if (line.kind.lower(), line.code) != (self.kind, self.code):
+            return False
+        if self.subcode is not None:
+            return line.nvlink5 is not None and line.nvlink5.subcode.upper() == self.subcode
+        if self.recovery is not None:
+            return line.recovery_action is not None and line.recovery_action.to_code == self.recovery
+        return True
+
+    def __str__(self) -> str:
+        text = str(self.code) if self.kind == "xid" else f"{self.kind}:{self.code}"
+        if self.subcode is not None:
+            return f"{text}.{self.subcode}"
+        return text if self.recovery is None else f"{text}:{self.recovery}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSelector:
+    """Every code of one severity."""
+
+    severity: Severity
+
+    def matches(self, fault: NodeFault) -> bool:
+        """Whether the fault is of this severity."""
+        return severity(fault) is self.severity
+
+    def __str__(self) -> str:
+        return f"class:{self.severity}"
+
+
+Selector = CodeSelector | ClassSelector
+
+
+def severity(fault: NodeFault) -> Severity:
+    """Return the severity that the pattern's rule sets, else the catalogue's."""
+    return fault.fault.severity or fault.meaning.severity
+
+
+def parse(text: str) -> Selector:
+    """Return the selector that *text* writes; raise ValueError, saying what would be right."""
+    word = text.strip()
+    head, _, tail = word.partition(":")
+    if head.lower() == "class":
+        return ClassSelector(_severity(tail))
+    if match := _CODE.fullmatch(word):
+        return _xid(text, int(match["code"]), match["subcode"], match["recovery"])
+    if match := _KIND.fullmatch(word):
+        kind, code = match["kind"].lower(), int(match["code"])
+        return _xid(text, code, None, None) if kind == "xid" else CodeSelector(kind, code)
+    raise ValueError(f"{text!r} is not an error code; {_FORMS}")
+
+
+def may_both_match(one: Selector, other: Selector) -> bool:
+    """Whether some fault could be matched by both; any code may be of any class, that is the catalogue's to say."""
+    if isinstance(one, ClassSelector) or isinstance(other, ClassSelector):
+        return not (isinstance(one, ClassSelector) and isinstance(other, ClassSelector)) or one == other
+    return (
+        (one.kind, one.code) == (other.kind, other.code)
+        and (None in (one.subcode, other.subcode) or one.subcode == other.subcode)
+        and (None in (one.recovery, other.recovery) or one.recovery == other.recovery)
+    )
+
+
+def _severity(word: str) -> Severity:
+    try:
+        return Severity(word.strip().lower())
+    except ValueError:
+        known = ", ".join(Severity)
+        raise ValueError(f"{word.strip()!r} is no class of codes; the classes are {known}") from None
+
+
+def _xid(text: str, code: int, subcode: str | None, recovery: str | None) -> CodeSelector:
+    # YAML reads a bare 154:2 as the number 9242 (154 x 60 + 2), and an SXid without its kind would match nothing, ever.
+    if code > _XID_MAX:
+        raise ValueError(f'{text!r} is not an Xid, which go up to {_XID_MAX}; an SXid is written "sxid:{code}", '
+                         'and forms with a colon, like "154:2", need quotes')  # fmt: skip
+    if subcode is not None and code not in _NVLINK5:
+        raise ValueError(f"{text!r}: only the NVLink5 Xids {_NVLINK5[0]} to {_NVLINK5[-1]} have sub-codes")
+    if recovery is None:
+        return CodeSelector("xid", code, subcode.upper() if subcode else None)
+    if code != _VERDICT:
+        raise ValueError(f'{text!r}: only Xid 154 has a recovery action, as in "154:2"')
+    if int(recovery) not in _RECOVERIES:
+        raise ValueError(f"{text!r}: the recovery actions that ask for something are 1 to 7 (0 says that it recovered)")
+    return CodeSelector("xid", code, None, int(recovery))

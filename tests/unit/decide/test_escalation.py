@@ -1,0 +1,250 @@
+"""What becomes of a plan that takes another one over."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.decide.escalation import escalate, takes_over
+from pipeline.decide.planner import ORDER
+from pipeline.errors import ConflictError
+from pipeline.model.plan import (
+    Action,
+    ActionName,
+    Cordon,
+    Drain,
+    EnableWarmStandby,
+    Offline,
+    OnTimeout,
+    Plan,
+    Reboot,
+    Uncordon,
+)
+from pipeline.model.rescue import EventAction, Rescue, Status, StepState
+from tests.fakes.faults import NOON, plan, rescue
+
+HOUR = timedelta(hours=1)
+LATER = NOON + HOUR
+DONE = StepState(Status.SUCCEEDED, NOON, NOON)
+FORCED = Drain(on_timeout=OnTimeout.FORCE)
+
+
+def first(*actions: Action, priority: int = 10, done: int = 0) -> Rescue:
+    one = rescue("first", plan=plan(*actions, policy="one", priority=priority))
+    for index in range(done):
+        one = one.with_step(index, DONE)
+    return one
+
+
+def second(*actions: Action, priority: int = 10, name: str = "second") -> Rescue:
+    return rescue(name, plan=plan(*actions, policy="two", rule=3, priority=priority))
+
+
+def merged(one: Rescue, other: Rescue) -> tuple[Action, ...]:
+    return escalate(one, other, LATER).plan.actions
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "actions"),
+    [
+        pytest.param(
+            first(Cordon()), second(), (Cordon(), Drain(), Reboot(), Uncordon()), id="a stronger plan adds to it"
+        ),
+        pytest.param(
+            first(Cordon(), Drain()),
+            second(Cordon(), EnableWarmStandby()),
+            (Cordon(), EnableWarmStandby(), Drain()),
+            id="what is added goes where it belongs",
+        ),
+        pytest.param(
+            first(), second(Cordon()), (Cordon(), Drain(), Reboot(), Uncordon()), id="a weaker plan adds nothing"
+        ),
+        pytest.param(
+            first(),
+            second(Cordon(), Drain()),
+            (Cordon(), Drain(), Reboot(), Uncordon()),
+            id="a drain has no say in unCordon",
+        ),
+        pytest.param(
+            first(),
+            second(Cordon(), Drain(), Reboot()),
+            (Cordon(), Drain(), Reboot()),
+            id="a plan that reboots and leaves the node cordoned has one",
+        ),
+        pytest.param(
+            first(Cordon(), Drain(), Reboot()),
+            second(),
+            (Cordon(), Drain(), Reboot()),
+            id="whichever of the two it is",
+        ),
+        pytest.param(
+            first(Cordon(), Drain(), Reboot(), priority=1),
+            second(priority=99),
+            (Cordon(), Drain(), Reboot()),
+            id="and whatever the priorities",
+        ),
+        pytest.param(
+            first(),
+            second(Cordon(), Offline()),
+            (Cordon(), Drain(), Reboot(), Offline()),
+            id="offline takes unCordon away",
+        ),
+        pytest.param(
+            first(Cordon(), Offline()), second(), (Cordon(), Drain(), Reboot(), Offline()), id="and does not let it in"
+        ),
+        pytest.param(
+            first(Cordon(), Drain(), priority=10),
+            second(Cordon(), FORCED, priority=11),
+            (Cordon(), FORCED),
+            id="the higher priority says how",
+        ),
+        pytest.param(
+            first(Cordon(), Drain(), priority=10),
+            second(Cordon(), FORCED, priority=10),
+            (Cordon(), Drain()),
+            id="the first one, when they are equal",
+        ),
+        pytest.param(
+            first(Cordon(), Drain(), priority=10, done=2),
+            second(Cordon(), FORCED, priority=11),
+            (Cordon(), Drain()),
+            id="what has started stays as it is",
+        ),
+    ],
+)
+def test_the_plan_becomes(one: Rescue, other: Rescue, actions: tuple[Action, ...]) -> None:
+    assert merged(one, other) == actions
+
+
+def test_what_was_done_stays_with_its_action() -> None:
+    drained = first(Cordon(), Drain(), done=2)
+    after = escalate(drained, second(Cordon(), EnableWarmStandby(), Drain(), Reboot()), LATER)
+    assert after.steps == (DONE, StepState(), DONE, StepState())
+    assert after.current == 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "policy"),
+    [
+        pytest.param(10, 11, ("two", 3, 11), id="the rule of the higher priority stands for the plan"),
+        pytest.param(10, 10, ("one", 0, 10), id="the first one's, when they are equal"),
+        pytest.param(11, 10, ("one", 0, 11), id="the first one's, when it is higher"),
+    ],
+)
+def test_the_rule_of_an_escalated_plan(mine: int, theirs: int, policy: tuple[str, int, int]) -> None:
+    after = escalate(first(Cordon(), priority=mine), second(priority=theirs), LATER).plan
+    assert (after.policy, after.rule, after.priority) == policy
+
+
+def test_an_escalation_is_in_the_journal() -> None:
+    before = first(Cordon())
+    after = escalate(before, second(), LATER)
+    assert after.journal[: len(before.journal)] == before.journal
+    (entry,) = after.journal[len(before.journal) :]
+    assert (entry.time, entry.action) == (LATER, EventAction.RESCUE_ESCALATED)
+    assert entry.message == (
+        "gpu-1: xid 79 (rescue second) asks for more; the plan is now cordon, drain, reboot, unCordon instead of cordon"
+    )
+    assert entry.details == {"folded": "second", "policy": "two", "rule": 3}
+
+
+def test_a_weaker_one_changes_counts_and_times_alone() -> None:
+    one = replace(first(), count=3)
+    other = replace(second(Cordon(), priority=99), count=4, first_seen=NOON - HOUR, last_seen=LATER)
+    assert escalate(one, other, LATER) == replace(
+        one, count=7, first_seen=NOON - HOUR, last_seen=LATER, folded=("second",)
+    )
+
+
+def test_the_first_ones_times_stay_when_they_are_the_outer_ones() -> None:
+    one = replace(first(), first_seen=NOON - HOUR, last_seen=LATER)
+    after = escalate(one, second(), LATER)
+    assert (after.first_seen, after.last_seen) == (NOON - HOUR, LATER)
+
+
+def test_a_third_one_is_measured_by_the_plan_that_the_second_one_made() -> None:
+    twice = escalate(
+        escalate(first(Cordon()), second(Cordon(), FORCED, priority=20), LATER), second(name="third"), LATER
+    )
+    assert twice.folded == ("second", "third")
+    assert twice.plan.actions == (Cordon(), FORCED, Reboot(), Uncordon())
+
+
+@pytest.mark.parametrize(
+    ("leader", "takes"),
+    [
+        pytest.param(first(), True, id="nothing has started"),
+        pytest.param(first(done=2), True, id="the drain is done"),
+        pytest.param(first(done=2).with_step(2, StepState(Status.RUNNING, NOON)), False, id="the reboot has started"),
+        pytest.param(first(done=4), False, id="all is done"),
+        pytest.param(first(Cordon(), done=1), True, id="a cordon is done and the rescue is still open"),
+        pytest.param(first(Cordon(), Offline(), done=2), False, id="the node is offline"),
+        pytest.param(replace(first(Cordon()), status=Status.SUCCEEDED), False, id="it has ended"),
+    ],
+)
+def test_it_can_take_another_one_over(leader: Rescue, takes: bool) -> None:
+    assert takes_over(leader) is takes
+    if not takes:
+        with pytest.raises(ConflictError):
+            escalate(leader, second(), LATER)
+
+
+def test_one_that_was_taken_over_is_no_conflict_later() -> None:
+    gone_on = replace(first(done=4), folded=("second",))
+    assert escalate(gone_on, second(), LATER) is gone_on
+
+
+CHOICES: list[list[Action]] = [
+    [Cordon()],
+    [Cordon(), Drain()],
+    [Cordon(), Drain(), Reboot()],
+    [Cordon(), Drain(), Reboot(), Uncordon()],
+    [Cordon(), EnableWarmStandby(), FORCED],
+    [Cordon(), Offline()],
+    [Cordon(), Drain(), Reboot(), Offline()],
+]
+PLANS = st.builds(
+    lambda actions, priority: plan(*actions, priority=priority), st.sampled_from(CHOICES), st.integers(0, 3)
+)
+
+
+def of_plan(name: str, given_plan: Plan, **given: Any) -> Rescue:
+    return replace(rescue(name, plan=given_plan), **given)
+
+
+def names(one: Rescue) -> set[ActionName]:
+    return {action.name for action in one.plan.actions}
+
+
+@given(PLANS, PLANS, st.integers(0, 2))
+def test_taking_over_is_sound(one: Plan, other: Plan, done: int) -> None:
+    leader = of_plan("first", one)
+    for index in range(min(done, len(one.actions))):
+        leader = leader.with_step(index, DONE)
+    if not takes_over(leader):
+        return
+    taken = of_plan("second", other)
+    after = escalate(leader, taken, LATER)
+    assert escalate(after, taken, LATER) is after
+    assert [a.name for a in after.plan.actions] == sorted(names(after), key=ORDER.index)
+    assert (names(leader) | names(taken)) - names(after) <= {ActionName.UNCORDON}
+    assert len(after.steps) == len(after.plan.actions)
+    started = [(a, s) for a, s in zip(leader.plan.actions, leader.steps, strict=True) if s.started]
+    kept = list(zip(after.plan.actions, after.steps, strict=True))
+    assert all(pair in kept for pair in started)
+    assert not {ActionName.OFFLINE, ActionName.UNCORDON} <= names(after)
+
+
+@given(st.lists(PLANS, min_size=2, max_size=4), st.randoms())
+def test_what_is_done_does_not_depend_on_who_came_first(plans: list[Plan], random: Any) -> None:
+    def together(order: list[Plan]) -> set[ActionName]:
+        leader = of_plan("r0", order[0])
+        for number, one in enumerate(order[1:], 1):
+            leader = escalate(leader, of_plan(f"r{number}", one), LATER)
+        return names(leader)
+
+    shuffled = random.sample(plans, len(plans))
+    assert together(plans) == together(shuffled)

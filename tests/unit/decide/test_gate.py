@@ -1,0 +1,233 @@
+"""What no policy may act on: one row per reason, with its exact edge."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.decide.guards import GuardSettings, gate
+from pipeline.decide.rules import UnknownCodes
+from pipeline.model.fault import Lookup, NodeFault, NvLink5, RecoveryAction
+from pipeline.model.plan import SkipReason
+from pipeline.model.rescue import Rescue, Status, StepState
+from tests.fakes.faults import NOON, fault, line, node_fault, rescue
+
+SECOND = timedelta(seconds=1)
+MICROSECOND = timedelta(microseconds=1)
+MAX_AGE = timedelta(minutes=10)
+KERNEL_ONLY = GuardSettings(require_kernel=True)
+
+
+def of_line(code: int = 79, from_kernel: bool | None = None, boot_id: str | None = None, **given: Any) -> NodeFault:
+    return node_fault(code, fault=fault(code, line=line(from_kernel=from_kernel, boot_id=boot_id), **given))
+
+
+def injected(value: bool) -> NodeFault:
+    return of_line(149, nvlink5=NvLink5("NETIR", True, False, value, 1, None, None))
+
+
+def verdict(to: int) -> NodeFault:
+    return of_line(154, recovery_action=RecoveryAction("a", "b", to))
+
+
+def at(time: datetime, **given: Any) -> NodeFault:
+    return node_fault(time=time, **given)
+
+
+def reason(found: NodeFault, settings: GuardSettings | None = None, last: Rescue | None = None) -> SkipReason | None:
+    skip = gate(found, settings or GuardSettings(), NOON, last)
+    return skip.reason if skip else None
+
+
+def rebooted(asked: datetime, status: Status = Status.SUCCEEDED) -> Rescue:
+    """A rescue whose reboot was asked for at that time."""
+    done = rescue("earlier", now=asked - timedelta(hours=1))
+    memo = {"intended_at": asked.isoformat()}
+    return done.with_step(2, StepState(status, asked, asked + timedelta(minutes=5), memo=memo))
+
+
+def test_a_fresh_fault_of_a_known_node_is_left_to_the_policies() -> None:
+    assert gate(node_fault(), GuardSettings(), NOON, None) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(at(NOON - MAX_AGE), None, id="as old as may be"),
+        pytest.param(at(NOON - MAX_AGE - MICROSECOND), SkipReason.STALE, id="older than may be"),
+        pytest.param(at(NOON + MAX_AGE), None, id="as far ahead as may be"),
+        pytest.param(at(NOON + MAX_AGE + MICROSECOND), SkipReason.IN_THE_FUTURE, id="further ahead than may be"),
+        pytest.param(injected(True), SkipReason.DRILL, id="a drill"),
+        pytest.param(injected(False), None, id="an NVLink fault that is no drill"),
+        pytest.param(of_line(companion=True), SkipReason.COMPANION, id="a line that goes with another"),
+        pytest.param(of_line(45, caused_by_xid=149), SkipReason.CONSEQUENCE, id="a 45 with a cause"),
+        pytest.param(of_line(45), None, id="a 45 without a cause"),
+        pytest.param(of_line(46, caused_by_xid=149), None, id="another Xid with a cause"),
+        pytest.param(of_line(45, caused_by_xid=149, kind="sxid"), None, id="another kind's 45 with a cause"),
+        pytest.param(verdict(0), SkipReason.RECOVERED, id="a verdict that asks for nothing"),
+        pytest.param(verdict(1), None, id="a verdict that asks for something"),
+        pytest.param(node_fault(node="", lookup=Lookup.UNNAMED), SkipReason.NODE_UNNAMED, id="a line without a host"),
+        pytest.param(node_fault(lookup=Lookup.AMBIGUOUS), SkipReason.NODE_AMBIGUOUS, id="a host that is two nodes"),
+        pytest.param(node_fault(lookup=Lookup.UNKNOWN), None, id="an unknown node is for policies without labels"),
+        pytest.param(node_fault(lookup=Lookup.NOT_READY), None, id="so is one whose cache is not ready"),
+        pytest.param(of_line(inferred=True), None, id="an inferred fault alone is a fault"),
+        pytest.param(of_line(from_kernel=False), None, id="a line of another facility, where that may be"),
+    ],
+)
+def test_the_gate_says(found: NodeFault, expected: SkipReason | None) -> None:
+    assert reason(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("from_kernel", "expected"),
+    [
+        pytest.param(True, None, id="the kernel's"),
+        pytest.param(False, SkipReason.NOT_FROM_KERNEL, id="another facility's"),
+        pytest.param(None, SkipReason.NOT_FROM_KERNEL, id="an envelope that does not tell"),
+    ],
+)
+def test_where_only_the_kernel_counts(from_kernel: bool | None, expected: SkipReason | None) -> None:
+    assert reason(of_line(from_kernel=from_kernel), KERNEL_ONLY) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(at(NOON, booted_at=NOON), None, id="in the moment of the boot"),
+        pytest.param(at(NOON, booted_at=NOON + MICROSECOND), SkipReason.OLDER_THAN_BOOT, id="before the boot"),
+        pytest.param(at(NOON, boot_id="b"), None, id="a line that names no boot"),
+        pytest.param(replace(of_line(boot_id="b"), boot_id="b"), None, id="a line of this boot"),
+        pytest.param(
+            replace(of_line(boot_id="a"), boot_id="b"), SkipReason.OLDER_THAN_BOOT, id="a line of another boot"
+        ),
+        pytest.param(replace(of_line(boot_id="a"), boot_id=None), None, id="a line's boot and none known of the node"),
+        pytest.param(
+            replace(of_line(boot_id="AB12cd"), boot_id="ab-12-cd"),
+            None,
+            id="the journal writes boot ids without dashes",
+        ),
+        pytest.param(
+            replace(of_line(boot_id="b"), boot_id="b", booted_at=NOON + SECOND),
+            None,
+            id="a line of this boot, before the boot was noticed",
+        ),
+    ],
+)
+def test_the_gate_looks_at_the_boot(found: NodeFault, expected: SkipReason | None) -> None:
+    assert reason(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param(rebooted(NOON - MICROSECOND), None, id="after the reboot"),
+        pytest.param(rebooted(NOON), SkipReason.OLDER_THAN_RESCUE, id="in the moment of the reboot"),
+        pytest.param(rebooted(NOON + MICROSECOND), SkipReason.OLDER_THAN_RESCUE, id="before the reboot"),
+        pytest.param(rebooted(NOON + SECOND, Status.FAILED), None, id="a reboot without proof cures nothing"),
+        pytest.param(rescue("earlier", now=NOON - SECOND), None, id="a rescue that did not reboot"),
+    ],
+)
+def test_the_gate_looks_at_the_last_rescue(last: Rescue, expected: SkipReason | None) -> None:
+    assert reason(node_fault(), last=last) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(
+            replace(injected(True), time=NOON - timedelta(days=1)), SkipReason.DRILL, id="an old drill is a drill"
+        ),
+        pytest.param(
+            replace(of_line(companion=True), lookup=Lookup.AMBIGUOUS),
+            SkipReason.COMPANION,
+            id="a companion of two nodes",
+        ),
+        pytest.param(
+            at(NOON - timedelta(days=1), node="", lookup=Lookup.UNNAMED),
+            SkipReason.NODE_UNNAMED,
+            id="an old unnamed line",
+        ),
+        pytest.param(at(NOON - timedelta(days=1), booted_at=NOON), SkipReason.STALE, id="an old line of an old boot"),
+    ],
+)
+def test_what_a_line_is_comes_before_when_it_was(found: NodeFault, expected: SkipReason) -> None:
+    assert reason(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "detail"),
+    [
+        pytest.param(
+            replace(of_line(from_kernel=True), time=NOON - timedelta(minutes=25)),
+            "gpu-1: xid 79 is not acted on: it is 25min old, more than 10min (max_age)",
+            id="stale",
+        ),
+        pytest.param(
+            replace(of_line(from_kernel=True), time=NOON + timedelta(hours=8)),
+            "gpu-1: xid 79 is not acted on: it is 8h ahead of the clock: a clock or a time zone is wrong",
+            id="in the future",
+        ),
+        pytest.param(
+            replace(of_line(from_kernel=True, boot_id="a"), boot_id="b"),
+            "gpu-1: xid 79 is not acted on: its line is of boot a, the node gpu-1 is in boot b",
+            id="another boot",
+        ),
+        pytest.param(
+            of_line(from_kernel=False),
+            "gpu-1: xid 79 is not acted on: its envelope says that it did not come from the kernel (require_kernel)",
+            id="not from the kernel",
+        ),
+        pytest.param(
+            of_line(from_kernel=None),
+            "gpu-1: xid 79 is not acted on: its envelope does not tell whether it came from the kernel "
+            "(require_kernel)",
+            id="nobody knows from where",
+        ),
+        pytest.param(
+            node_fault(node="", lookup=Lookup.UNNAMED, fault=fault(line=line(from_kernel=True))),
+            "unnamed node: xid 79 is not acted on: the line names no node",
+            id="no node",
+        ),
+    ],
+)
+def test_a_skip_tells_people_why(found: NodeFault, detail: str) -> None:
+    skip = gate(found, KERNEL_ONLY, NOON, None)
+    assert skip is not None
+    assert skip.detail == detail
+
+
+def test_the_defaults_are_the_promised_ones() -> None:
+    assert GuardSettings().model_dump() == {
+        "max_age": "10min",
+        "max_nodes": 5,
+        "window": "1h",
+        "require_kernel": False,
+        "unknown_codes": UnknownCodes.RECORD,
+        "incident_window": "10min",
+    }
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"max_age": "0s"},
+        {"max_age": 600},
+        {"window": "0s"},
+        {"incident_window": "0s"},
+        {"max_nodes": -1},
+        {"unknown_codes": "ignore"},
+        {"max_ages": "1min"},
+    ],
+)
+def test_a_setting_is_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        GuardSettings.model_validate(setting)
+
+
+def test_the_least_settings_are_taken() -> None:
+    settings = GuardSettings.model_validate({"max_age": "1s", "window": "1s", "incident_window": "1s", "max_nodes": 0})
+    assert settings.max_nodes == 0
+    assert reason(at(NOON - SECOND), settings) is None
+    assert reason(at(NOON - SECOND - MICROSECOND), settings) is SkipReason.STALE
