@@ -22,6 +22,10 @@ class RescueStore(Protocol):
         """Return the rescues that have not ended, oldest first."""
         ...
 
+    def on_node(self, node: str) -> Sequence[Rescue]:
+        """Return the rescues of one node, ended ones included, oldest first."""
+        ...
+
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue and return it with its revision; return the one that is there, if the name is taken."""
         ...
@@ -29,7 +33,8 @@ class RescueStore(Protocol):
     async def save(self, rescue: Rescue) -> Rescue:
         """Replace the rescue if its revision is still the stored one and return it with its new revision.
 
-        Raises ConflictError when it is not, NotFoundError when the rescue is gone, TemporaryError when the store is away.
+        Raises ConflictError when it is not, NotFoundError when the rescue is gone, TemporaryError when the store is
+        away.
         """
         ...
 

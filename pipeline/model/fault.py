@@ -21,7 +21,10 @@ class Severity(StrEnum):
     @property
     def rank(self) -> int:
         """Position in the order of the declaration; the worst is the greatest."""
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,11 @@ class NvLink5:
 class Fault:
     """A recognised line.
 
-    `kind` is xid, sxid, or an operator's own word. `pci` is normalised (`0000:3b:00`), None where the line names no device.
-    `companion` marks a line that belongs to another one and is no fault of its own (an SXid's Severity and Data lines);
-    `inferred` a fault whose code the line does not print (a GPU fallen off the bus is counted as Xid 79).
-    `rule` is the pattern that recognised it; `severity` is the rule's own, where it sets one, and outranks the catalogue.
+    `kind` is xid, sxid, or an operator's own word. `pci` is normalised (`0000:3b:00`), None where the line names no
+    device. `companion` marks a line that belongs to another one and is no fault of its own (an SXid's Severity and Data
+    lines); `inferred` a fault whose code the line does not print (a GPU fallen off the bus is counted as Xid 79).
+    `rule` is the pattern that recognised it; `severity` is the rule's own, where it sets one, and outranks the
+    catalogue.
     """
 
     kind: str
@@ -115,8 +119,8 @@ Sighting = GpuSeen | SerialSeen | DriverLoaded | UnknownDriverLine
 class CodeMeaning:
     """What the catalogue says of a code.
 
-    `action` is NVIDIA's recommended immediate action in its own words (RESET_GPU, RESTART_BM, ...); `rescue` says whether a
-    policy that names no code may act on it; `catalogued` is False for a code that no catalogue knows.
+    `action` is NVIDIA's recommended immediate action in its own words (RESET_GPU, RESTART_BM, ...); `rescue` says
+    whether a policy that names no code may act on it; `catalogued` is False for a code that no catalogue knows.
     """
 
     kind: str

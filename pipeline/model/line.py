@@ -9,8 +9,8 @@ class LogLine:
     """One kernel message and what its envelope said of it.
 
     `position` names where the source found it and is the same when the line is delivered again. `node` is the host name
-    as the shipper wrote it, `time` the shipper's event time (aware, UTC). `kernel_time` is the kernel's own stamp, as text:
-    it is relative to the boot, or drifts. `from_kernel` is None where the envelope does not tell the facility.
+    as the shipper wrote it, `time` the shipper's event time (aware, UTC). `kernel_time` is the kernel's own stamp, as
+    text: it is relative to the boot, or drifts. `from_kernel` is None where the envelope does not tell the facility.
     `original` is the message as it was delivered, for people to read.
     """
 

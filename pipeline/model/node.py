@@ -18,8 +18,9 @@ class Taint:
 class Node:
     """One node as last seen.
 
-    `addresses` are its Hostname, InternalIP and InternalDNS addresses. `gpus` is the count of the device plugin's resource
-    in capacity, `gpus_allocatable` in allocatable. `booted_at` is when its boot id was first seen, None if never observed.
+    `addresses` are its Hostname, InternalIP and InternalDNS addresses. `gpus` is the count of the device plugin's
+    resource in capacity, `gpus_allocatable` in allocatable. `booted_at` is when its boot id was first seen, None if
+    never observed.
     """
 
     name: str

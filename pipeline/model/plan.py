@@ -44,7 +44,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Reboot:
-    """Turn the machine off and on; `waittime` passes first, `timeout` bounds the wait for the proof that it came back."""
+    """Turn the machine off and on: `waittime` passes first, `timeout` bounds the wait for the proof."""
 
     waittime: timedelta = timedelta(0)
     timeout: timedelta = timedelta(minutes=30)

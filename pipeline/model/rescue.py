@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pipeline.model.fault import NodeFault
-from pipeline.model.plan import Plan
+from pipeline.model.plan import ActionName, Plan
 
 
 class Status(StrEnum):
@@ -105,10 +105,10 @@ class StepState:
 class Rescue:
     """One rescue. `cause`, `plan` and `name` are its spec, the rest its status.
 
-    `name` is a pure function of what caused it. `count`, `first_seen` and `last_seen` tell how often the fault was seen.
-    `due` is when the executor looks at it next, `recorded` how many journal entries are safe in the sinks,
-    `revision` the store's compare-and-set token (0: never saved).
-    `folded` names the rescues of the same node that this one took over.
+    `name` is a pure function of what caused it. `count`, `first_seen` and `last_seen` tell how often the fault was
+    seen. `due` is when the executor looks at it next, `recorded` how many journal entries are safe in the sinks,
+    `revision` the store's compare-and-set token (0: never saved). `folded` names the rescues of the same node that this
+    one took over.
     """
 
     name: str
@@ -139,10 +139,18 @@ class Rescue:
         """The index of the first step that has not ended; None when all have."""
         return next((i for i, step in enumerate(self.steps) if not step.status.ended), None)
 
+    @property
+    def rebooted_at(self) -> datetime | None:
+        """When the reboot that this rescue made was asked for; None when it made none, or its proof never came."""
+        for action, step in zip(self.plan.actions, self.steps, strict=True):
+            if action.name is ActionName.REBOOT and step.status is Status.SUCCEEDED:
+                return datetime.fromisoformat(step.memo["intended_at"])
+        return None
+
     def noted(self, *entries: Entry) -> "Rescue":
         """Return this rescue with *entries* added to its journal."""
         return replace(self, journal=self.journal + entries)
 
     def with_step(self, index: int, step: StepState) -> "Rescue":
         """Return this rescue with the state of one step replaced."""
-        return replace(self, steps=self.steps[:index] + (step,) + self.steps[index + 1 :])
+        return replace(self, steps=(*self.steps[:index], step, *self.steps[index + 1 :]))

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from pipeline.model.plan import Action
 from pipeline.model.rescue import FailReason, Rescue, StepState
 
 
@@ -18,7 +19,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Intend:
-    """Save `memo` before anything else happens, then call again: the next call makes an effect that can't be taken back."""
+    """Save `memo`, then call again: the next call makes an effect that can't be taken back."""
 
     memo: Mapping[str, str]
     message: str
@@ -44,11 +45,14 @@ class Fail:
 Outcome = Done | Intend | Wait | Fail
 
 
-class ActionRunner(Protocol):
+A_contra = TypeVar("A_contra", bound=Action, contravariant=True)
+
+
+class ActionRunner(Protocol[A_contra]):
     """Runs one action of a plan, a short call at a time, from any replica, after any crash."""
 
-    async def run(self, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
-        """Look at what is, make at most one effect, and say what comes next.
+    async def run(self, action: A_contra, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
+        """Look at what is, make one effect or some that can be repeated, and say what comes next.
 
         Raises TemporaryError to be called again later, PermanentError to fail the step.
         """

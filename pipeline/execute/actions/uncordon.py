@@ -1,0 +1,32 @@
+"""unCordon: make the node schedulable again, if this very rescue cordoned it."""
+
+from datetime import datetime
+
+from pipeline.cluster.port import Cluster
+from pipeline.execute.actions.port import Done, Outcome
+from pipeline.model.node import NodePatch
+from pipeline.model.ownership import CORDONED_AT, CORDONED_BY
+from pipeline.model.plan import Uncordon
+from pipeline.model.rescue import Rescue, StepState
+
+
+class UncordonRunner:
+    """Uncordons as `kubectl uncordon` does, and never lifts a cordon of another hand."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def run(self, action: Uncordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
+        """Lift our own cordon and take our marks away."""
+        node = await self._cluster.get_node(rescue.node)
+        owner = node.annotations.get(CORDONED_BY)
+        if owner != rescue.name:
+            if not node.unschedulable:
+                return Done(f"{node.name} is schedulable already")
+            by = f"rescue {owner}" if owner else "somebody else"
+            return Done(f"{node.name} stays cordoned: {by} cordoned it", {"left_cordoned": True})
+        marks = {CORDONED_BY: None, CORDONED_AT: None}
+        await self._cluster.patch_node(
+            node.name, NodePatch(unschedulable=False, annotations=marks), node.resource_version
+        )
+        return Done(f"{node.name} is schedulable again")

@@ -1,0 +1,184 @@
+"""The parts of a rescue record, in Elastic Common Schema names and our own under `gpu_rescue`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.durations import format_duration
+from pipeline.model.fault import Fault, NodeFault
+from pipeline.model.plan import Action, Plan, Skip
+from pipeline.model.rescue import EventAction, Rescue
+
+ECS_VERSION = "8.17"
+SCHEMA_VERSION = 1
+
+Json = dict[str, Any]
+
+_TYPES: Mapping[EventAction, list[str]] = {
+    EventAction.FAULT_DETECTED: ["error"],
+    EventAction.FAULT_REPEATED: ["error"],
+    EventAction.FAULT_SKIPPED: ["denied"],
+    EventAction.RESCUE_PLANNED: ["start"],
+    EventAction.RESCUE_HELD: ["info"],
+    EventAction.RESCUE_ESCALATED: ["change"],
+    EventAction.RESCUE_SUCCEEDED: ["end"],
+    EventAction.RESCUE_FAILED: ["end", "error"],
+    EventAction.RESCUE_CANCELLED: ["end"],
+    EventAction.STEP_STARTED: ["start"],
+    EventAction.STEP_INTENDED: ["info"],
+    EventAction.STEP_ENDED: ["end", "change"],
+    EventAction.STEP_FAILED: ["end", "error"],
+}
+_OUTCOMES: Mapping[EventAction, str] = {
+    EventAction.RESCUE_SUCCEEDED: "success",
+    EventAction.STEP_ENDED: "success",
+    EventAction.RESCUE_FAILED: "failure",
+    EventAction.STEP_FAILED: "failure",
+}
+_FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED)
+
+
+def stamp(moment: datetime) -> str:
+    """ISO 8601, UTC, to the microsecond, with Z: every stamp has the same length, so that text sorts as time does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def event(
+    record_id: str,
+    action: EventAction,
+    number: int,
+    reason: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Json:
+    """The `event` object; *number* is its place among the records of the same incident."""
+    return present(
+        id=record_id,
+        kind="alert" if action in _FAULTS else "event",
+        category=["host"],
+        type=_TYPES[action],
+        action=str(action),
+        outcome=_OUTCOMES.get(action, "unknown"),
+        reason=reason,
+        start=stamp(start) if start else None,
+        end=stamp(end) if end else None,
+        duration=(end - start) // timedelta(microseconds=1) * 1000 if start and end else None,
+        sequence=number,
+        dataset="gpu_rescue.records",
+        module="gpu_rescue",
+    )
+
+
+def document(time: datetime, node: str, message: str, event_part: Json, own: Json) -> Json:
+    """The whole document of one record."""
+    return present(
+        **{"@timestamp": stamp(time)},
+        ecs={"version": ECS_VERSION},
+        event=event_part,
+        message=message,
+        host={"name": node} if node else None,
+        orchestrator={"type": "kubernetes", "resource": {"type": "node", "name": node}} if node else None,
+        gpu_rescue={"schema_version": SCHEMA_VERSION, **own},
+    )
+
+
+def fault_part(found: NodeFault, count: int, first_seen: datetime, last_seen: datetime) -> Json:
+    """`gpu_rescue.fault`: what was seen, what it means and how often."""
+    fault = found.fault
+    nested = {
+        name: asdict(part) for name in ("recovery_action", "nvlink5") if (part := getattr(fault, name)) is not None
+    }
+    return present(
+        kind=fault.kind,
+        code=fault.code,
+        name=found.meaning.name,
+        meaning=found.meaning.meaning,
+        action=found.meaning.action,
+        severity=str(found.meaning.severity),
+        catalogued=found.meaning.catalogued,
+        process=fault.name,
+        **{name: getattr(fault, name) for name in _PLAIN_FIELDS},
+        inferred=fault.inferred,
+        companion=fault.companion,
+        kernel_time=fault.line.kernel_time,
+        gpu_uuid=found.gpu_uuid,
+        board_serial=found.board_serial,
+        count=count,
+        first_seen=stamp(first_seen),
+        last_seen=stamp(last_seen),
+        **{name: present(**part) for name, part in nested.items()},
+    )
+
+
+_PLAIN_FIELDS = (
+    "pci",
+    "pid",
+    "message",
+    "device",
+    "gpu_instance",
+    "compute_instance",
+    "caused_by_xid",
+    "severity_word",
+    "link",
+    "rule",
+)
+
+
+def node_part(found: NodeFault) -> Json:
+    """`gpu_rescue.node`: the node as the cache knew it."""
+    return present(
+        name=found.node or None,
+        lookup=str(found.lookup),
+        enriched=found.enriched,
+        labels=dict(found.labels) or None,
+        boot_id=found.boot_id,
+    )
+
+
+def decision_part(decision: Plan | Skip) -> Json:
+    """`gpu_rescue.decision`: what was decided, and every rule that was considered."""
+    considered = [asdict(rule) for rule in decision.considered] or None
+    if isinstance(decision, Skip):
+        return present(outcome="skip", reason=str(decision.reason), considered=considered)
+    return present(
+        outcome="plan",
+        policy=decision.policy,
+        rule=decision.rule,
+        priority=decision.priority,
+        actions=[describe(action) for action in decision.actions],
+        considered=considered,
+    )
+
+
+def rescue_part(rescue: Rescue, dry_run: bool) -> Json:
+    """`gpu_rescue.rescue`: which rescue it was, by the state of its plan and not of its progress."""
+    return {"name": rescue.name, "created": stamp(rescue.created), "dry_run": dry_run}
+
+
+def log_part(fault: Fault) -> Json:
+    """`log`: the line as it was delivered."""
+    return {"original": fault.line.original or fault.line.text}
+
+
+def describe(action: Action) -> str:
+    """An action of a plan and what it was told, as people write it: `drain (waittime 20min, onTimeout fail)`."""
+    told = []
+    for key, value in asdict(action).items():
+        if key in _ATTRIBUTES and value:
+            text = format_duration(value) if isinstance(value, timedelta) else str(value)
+            told.append(f"{_ATTRIBUTES[key]} {text}")
+    return f"{action.name} ({', '.join(told)})" if told else str(action.name)
+
+
+_ATTRIBUTES = {"waittime": "waittime", "on_timeout": "onTimeout", "timeout": "timeout", "force": "force"}
+
+
+def present(**fields: Any) -> Json:
+    """The fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def names(actions: Sequence[Action]) -> str:
+    """The names of actions, in order, for a sentence."""
+    return ", ".join(str(action.name) for action in actions)

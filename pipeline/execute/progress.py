@@ -1,0 +1,153 @@
+"""How a rescue changes when something happens to it: pure functions, each writes the journal entry that tells of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from pipeline.execute.documents import names
+from pipeline.model.fault import NodeFault
+from pipeline.model.plan import Plan, Reboot
+from pipeline.model.rescue import (
+    CancelReason,
+    Entry,
+    EventAction,
+    FailReason,
+    HoldReason,
+    Rescue,
+    Status,
+    StepState,
+)
+
+Details = Mapping[str, str | int | bool]
+
+
+def planned(name: str, cause: NodeFault, plan: Plan, now: datetime) -> Rescue:
+    """A new rescue, due at once."""
+    fault = cause.fault
+    detected = Entry(now, EventAction.FAULT_DETECTED, f"{fault.kind} {fault.code} on {cause.node}: {fault.message}")
+    why = f"{cause.node}: {names(plan.actions)}, by rule {plan.rule} of policy {plan.policy}"
+    return Rescue(
+        name=name,
+        node=cause.node,
+        cause=cause,
+        plan=plan,
+        created=now,
+        due=now,
+        first_seen=cause.time,
+        last_seen=cause.time,
+        steps=tuple(StepState() for _ in plan.actions),
+        journal=(detected, Entry(now, EventAction.RESCUE_PLANNED, why)),
+    )
+
+
+def repeated(rescue: Rescue, count: int, first_seen: datetime, last_seen: datetime) -> Rescue:
+    """The fault was seen again: *count* times by now."""
+    if count <= rescue.count:
+        return rescue
+    fault = rescue.cause.fault
+    message = f"{fault.kind} {fault.code} on {rescue.node}: seen {count} times"
+    entry = Entry(last_seen, EventAction.FAULT_REPEATED, message, details={"count": count})
+    seen = replace(
+        rescue,
+        count=count,
+        first_seen=min(first_seen, rescue.first_seen),
+        last_seen=max(last_seen, rescue.last_seen),
+    )
+    return seen.noted(entry)
+
+
+def earliest(rescue: Rescue, index: int) -> datetime | None:
+    """When a step may start at the earliest: a reboot's waittime runs from the end of the step before it."""
+    action = rescue.plan.actions[index]
+    if not isinstance(action, Reboot) or rescue.steps[index].started is not None:
+        return None
+    before = rescue.steps[index - 1].ended if index else None
+    return (before or rescue.created) + action.waittime
+
+
+def started(rescue: Rescue, index: int, now: datetime) -> Rescue:
+    """A step begins; nothing is done yet."""
+    step = replace(rescue.steps[index], status=Status.RUNNING, started=now)
+    entry = _entry(rescue, index, now, EventAction.STEP_STARTED, f"{rescue.node}: {_action(rescue, index)} starts")
+    return replace(rescue.with_step(index, step), status=Status.RUNNING, reason=None, due=now).noted(entry)
+
+
+def intended(rescue: Rescue, index: int, now: datetime, memo: Mapping[str, str], message: str) -> Rescue:
+    """A step is about to do what can't be taken back."""
+    step = replace(rescue.steps[index], memo=memo, attempts=0)
+    entry = _entry(rescue, index, now, EventAction.STEP_INTENDED, message)
+    return replace(rescue.with_step(index, step), due=now).noted(entry)
+
+
+def waiting(rescue: Rescue, index: int, until: datetime, memo: Mapping[str, str] | None) -> Rescue:
+    """A step goes on later."""
+    step = rescue.steps[index]
+    step = replace(step, attempts=0, memo=step.memo if memo is None else memo)
+    return replace(rescue.with_step(index, step), due=until)
+
+
+def retrying(rescue: Rescue, index: int, until: datetime) -> Rescue:
+    """A step met an error that may pass."""
+    step = rescue.steps[index]
+    return replace(rescue.with_step(index, replace(step, attempts=step.attempts + 1)), due=until)
+
+
+def done(rescue: Rescue, index: int, now: datetime, message: str, details: Details) -> Rescue:
+    """A step reached its purpose; with the last one the rescue has succeeded."""
+    step = replace(rescue.steps[index], status=Status.SUCCEEDED, ended=now)
+    entry = _entry(rescue, index, now, EventAction.STEP_ENDED, message, details=details)
+    after = replace(rescue.with_step(index, step), due=now).noted(entry)
+    return after if after.current is not None else succeeded(after, now)
+
+
+def succeeded(rescue: Rescue, now: datetime) -> Rescue:
+    """Every step of the plan is done."""
+    message = f"{rescue.node}: {names(rescue.plan.actions)} done in {_took(rescue, now)}"
+    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, message)
+    return replace(rescue, status=Status.SUCCEEDED, reason=None, ended=now).noted(entry)
+
+
+def failed(
+    rescue: Rescue, index: int, now: datetime, reason: FailReason, message: str, details: Details | None = None
+) -> Rescue:
+    """A step cannot reach its purpose, and the rescue fails with it."""
+    step = replace(rescue.steps[index], status=Status.FAILED, ended=now)
+    entry = _entry(rescue, index, now, EventAction.STEP_FAILED, message, reason, details or {})
+    end = Entry(
+        now, EventAction.RESCUE_FAILED, f"{rescue.node}: {_action(rescue, index)} failed: {message}", None, reason
+    )
+    return replace(rescue.with_step(index, step), status=Status.FAILED, reason=reason, ended=now).noted(entry, end)
+
+
+def held(rescue: Rescue, now: datetime, until: datetime, reason: HoldReason, message: str) -> Rescue:
+    """The rescue waits; told once per reason."""
+    waits = replace(rescue, status=Status.HELD, reason=reason, due=until)
+    if rescue.status is Status.HELD and rescue.reason == reason:
+        return waits
+    return waits.noted(Entry(now, EventAction.RESCUE_HELD, message, reason=reason))
+
+
+def cancelled(rescue: Rescue, now: datetime, reason: CancelReason, message: str) -> Rescue:
+    """The rescue is given up."""
+    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason)
+    return replace(rescue, status=Status.CANCELLED, reason=reason, ended=now).noted(entry)
+
+
+def _entry(
+    rescue: Rescue,
+    index: int,
+    now: datetime,
+    action: EventAction,
+    message: str,
+    reason: FailReason | None = None,
+    details: Details | None = None,
+) -> Entry:
+    return Entry(now, action, message, index, reason, {"action": _action(rescue, index), **(details or {})})
+
+
+def _action(rescue: Rescue, index: int) -> str:
+    return str(rescue.plan.actions[index].name)
+
+
+def _took(rescue: Rescue, now: datetime) -> str:
+    return str(timedelta(seconds=round((now - rescue.created).total_seconds())))

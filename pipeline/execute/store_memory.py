@@ -1,0 +1,79 @@
+"""The store's twin in memory: for the embedded run, dry runs and tests, with the same compare-and-set."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from pipeline.errors import ConflictError, NotFoundError
+from pipeline.model.rescue import Rescue
+
+_KEPT_ENDED = 10_000
+
+
+class MemoryStore:
+    """Keeps every open rescue, and of the ended ones the newest 10,000."""
+
+    def __init__(self) -> None:
+        self._rescues: dict[str, Rescue] = {}
+        self._by_node: dict[str, set[str]] = defaultdict(set)
+        self._open: dict[str, None] = {}
+        self._ended: dict[str, None] = {}
+        self._changed = asyncio.Event()
+
+    def get(self, name: str) -> Rescue | None:
+        """Return the rescue of that name, if there is one."""
+        return self._rescues.get(name)
+
+    def all(self) -> Sequence[Rescue]:
+        """Return every rescue that is kept, oldest first."""
+        return self._oldest_first(self._rescues)
+
+    def open(self) -> Sequence[Rescue]:
+        """Return the rescues that have not ended, oldest first."""
+        return self._oldest_first(self._open)
+
+    def on_node(self, node: str) -> Sequence[Rescue]:
+        """Return the rescues of one node, oldest first."""
+        return self._oldest_first(self._by_node.get(node, ()))
+
+    async def create(self, rescue: Rescue) -> Rescue:
+        """Save a new rescue, or return the one that has its name."""
+        return self._rescues.get(rescue.name) or self._put(rescue)
+
+    async def save(self, rescue: Rescue) -> Rescue:
+        """Replace the rescue if nobody else has since it was read."""
+        stored = self._rescues.get(rescue.name)
+        if stored is None:
+            raise NotFoundError(f"rescue {rescue.name} is gone")
+        if stored.revision != rescue.revision:
+            raise ConflictError(f"rescue {rescue.name} is at revision {stored.revision}, not {rescue.revision}")
+        return self._put(rescue)
+
+    async def changed(self) -> None:
+        """Return after the next create or save."""
+        await self._changed.wait()
+
+    def _oldest_first(self, names: Iterable[str]) -> list[Rescue]:
+        return sorted((self._rescues[name] for name in names), key=lambda rescue: (rescue.created, rescue.name))
+
+    def _put(self, rescue: Rescue) -> Rescue:
+        saved = replace(rescue, revision=rescue.revision + 1)
+        self._rescues[saved.name] = saved
+        self._by_node[saved.node].add(saved.name)
+        if saved.status.ended:
+            self._open.pop(saved.name, None)
+            self._ended[saved.name] = None
+            self._forget_oldest()
+        else:
+            self._open[saved.name] = None
+        self._changed.set()
+        self._changed = asyncio.Event()
+        return saved
+
+    def _forget_oldest(self) -> None:
+        while len(self._ended) > _KEPT_ENDED:
+            name = next(iter(self._ended))
+            del self._ended[name]
+            gone = self._rescues.pop(name)
+            self._by_node[gone.node].discard(name)

@@ -1,0 +1,19 @@
+"""The marks that a rescue leaves on a node, so that anybody can see whose hand it was, and we undo only what we did."""
+
+CORDONED_BY = "rescue.ksyun.com/cordoned-by"
+"""Annotation: the name of the rescue that cordoned the node."""
+
+CORDONED_AT = "rescue.ksyun.com/cordoned-at"
+"""Annotation: when it did, ISO 8601, UTC."""
+
+OFFLINE = "rescue.ksyun.com/offline"
+"""Label and taint key of a node that was taken out for good."""
+
+OFFLINE_REASON = "rescue.ksyun.com/offline-reason"
+"""Annotation: the rescue and the fault for which the node was taken out."""
+
+WARM_STANDBY = "rescue.ksyun.com/warm-standby"
+"""Label of a node that stands by, cordoned, to take another one's place."""
+
+STANDBY_FOR = "rescue.ksyun.com/standby-for"
+"""Annotation: the name of the rescue that put this standby into service."""

@@ -1,0 +1,35 @@
+"""Metrics and logs: what the process says of itself, by Prometheus counters and structured events."""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter
+
+LINES = Counter("gpu_rescue_lines", "Kernel log lines taken out of deliveries that passed the cheap test.")
+PROBLEMS = Counter("gpu_rescue_decode_problems", "Messages that were not whole or not clean.", ["problem"])
+FAULTS = Counter("gpu_rescue_faults", "Lines recognised as faults.", ["kind", "placement"])
+SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reason"])
+RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
+UNKNOWN_DRIVER_LINES = Counter("gpu_rescue_unknown_driver_lines", "NVIDIA driver lines that no pattern knew.")
+RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
+
+
+def configure_logging(json: bool, level: str = "info") -> None:
+    """Send log events to standard error, as JSON lines or, for people, as aligned text."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=shared + rendering,
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

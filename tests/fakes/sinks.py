@@ -1,0 +1,24 @@
+"""A sink that a test can look into, and that can be away."""
+
+from collections.abc import Sequence
+
+from sinks.base import Record, SinkError
+from sinks.memory import MemorySink
+
+
+class WatchedSink(MemorySink):
+    """Keeps records in memory; `records` is what was written, in that order, each once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[Record] = []
+        self.away = False
+        self._ids: set[str] = set()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Keep the records, unless the sink is away."""
+        if self.away:
+            raise SinkError("the sink is away", retry_after=1.0)
+        await super().write(records)
+        self.records += [record for record in records if record.id not in self._ids]
+        self._ids |= {record.id for record in records}

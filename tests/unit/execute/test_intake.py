@@ -1,0 +1,226 @@
+"""Intake: what follows from a line is saved and recorded before the line is given back."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.decide.incidents import Incidents
+from pipeline.decide.policy import read_policies
+from pipeline.decode.envelopes import Decoder
+from pipeline.decode.settings import DecodeSettings
+from pipeline.documents import parse_documents
+from pipeline.enrich.labels import Enricher, EnrichSettings
+from pipeline.execute.intake import Intake
+from pipeline.execute.policies import PolicyBook
+from pipeline.execute.recorder import Recorder
+from pipeline.match.matcher import Matcher
+from pipeline.match.patterns import load_patterns
+from pipeline.model.rescue import Status
+from pipeline.settings import shipped
+from tests.fakes.faults import NOON
+from tests.fakes.faults import line as log_line
+from tests.fakes.world import World, gpu_node
+
+PATTERNS = load_patterns([shipped() / "patterns"])
+REBOOT_79 = """
+apiVersion: rescue.ksyun.com/v1
+kind: RescuePolicy
+metadata: {name: reboot}
+spec:
+  rules:
+  - priority: 10
+    errorCode: ["79"]
+    actions: [{name: cordon}, {name: drain}, {name: reboot, attribute: {unCordon: "true"}}]
+"""
+OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
+COMPANION = "NVRM: GPU 0000:3b:00.0: GPU has fallen off the bus."
+APPLICATION = "NVRM: Xid (PCI:0000:3b:00): 13, pid=7, name=python3, Graphics Exception"
+
+
+class Inside:
+    """An intake over a world."""
+
+    def __init__(self, policies: str = REBOOT_79, world: World | None = None) -> None:
+        self.world = world or World([gpu_node("gpu-1"), gpu_node("gpu-2")])
+        self.policies = PolicyBook(read_policies(parse_documents(policies, "p.yaml")))
+        self.pauses: list[float] = []
+        self.incidents = Incidents(self.world.guards)
+        self.policies.on_change(self.incidents.forget_skipped)
+        self.intake = Intake(
+            Decoder(DecodeSettings()),
+            Matcher(PATTERNS),
+            Enricher(self.world.cluster, PATTERNS.catalogue, EnrichSettings()),
+            self.policies,
+            self.incidents,
+            self.world.store,
+            Recorder(self.world.sink, self.world.store, dry_run=False, pause=self._pause),
+            self.world.guards,
+            self.world.clock,
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for the sink, which comes back at the third time."""
+        self.pauses.append(seconds)
+        self.world.sink.away = len(self.pauses) < 3
+
+    async def take(self, text: str, at: datetime | None = None, node: str | None = "gpu-1") -> None:
+        """Let a line of that text come in, stamped and received at *at* (now, if not given)."""
+        moment = at or self.world.clock.now()
+        self.world.clock.move_to(moment)
+        await self.intake.handle(log_line(text, time=moment, node=node, position=f"log:{moment.isoformat()}"))
+
+    def told(self, field: str) -> list[Any]:
+        """One field of every record's event."""
+        return [record.document["event"].get(field) for record in self.world.sink.records]
+
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """The status of every rescue."""
+        return [rescue.status for rescue in self.world.store.all()]
+
+
+async def test_a_fault_becomes_a_rescue_that_is_saved_and_recorded() -> None:
+    inside = Inside()
+    await inside.take(OFF_THE_BUS)
+    (rescue,) = inside.world.store.open()
+    assert (rescue.node, rescue.plan.policy, rescue.recorded) == ("gpu-1", "reboot", 2)
+    assert inside.told("action") == ["fault-detected", "rescue-planned"]
+
+
+async def test_the_same_line_delivered_again_after_a_restart_is_the_same_rescue() -> None:
+    first = Inside()
+    await first.take(OFF_THE_BUS)
+    second = Inside(world=first.world)
+    await second.take(OFF_THE_BUS)
+    assert len(first.world.store.all()) == 1
+    assert first.told("action") == ["fault-detected", "rescue-planned"]
+
+
+async def test_after_a_restart_the_window_is_rebuilt_from_the_store() -> None:
+    first = Inside()
+    await first.take(OFF_THE_BUS)
+    second = Inside(world=first.world)
+    second.intake.restore()
+    await second.take(OFF_THE_BUS, NOON + timedelta(seconds=30))
+    assert [rescue.count for rescue in first.world.store.all()] == [2]
+
+
+async def test_a_fault_that_needs_no_rescue_is_recorded_with_the_reason() -> None:
+    inside = Inside()
+    await inside.take(APPLICATION)
+    assert list(inside.world.store.all()) == []
+    assert inside.told("action") == ["fault-detected", "fault-skipped"]
+    assert inside.told("reason") == [None, "no-rescue-needed"]
+
+
+async def test_a_companion_line_adds_no_record() -> None:
+    inside = Inside()
+    await inside.take(OFF_THE_BUS)
+    await inside.take(COMPANION, NOON + timedelta(microseconds=10))
+    assert len(inside.world.store.all()) == 1
+    assert len(inside.world.sink.records) == 2
+
+
+async def test_a_repeat_is_counted_and_told_at_growing_intervals() -> None:
+    inside = Inside()
+    for second in range(100):
+        await inside.take(OFF_THE_BUS, NOON + timedelta(seconds=second))
+    assert inside.told("action") == ["fault-detected", "rescue-planned", *["fault-repeated"] * 6]
+    await inside.intake.flush()
+    (rescue,) = inside.world.store.all()
+    assert (rescue.count, rescue.first_seen, rescue.last_seen) == (100, NOON, NOON + timedelta(seconds=99))
+    counts = [record.document["gpu_rescue"]["fault"]["count"] for record in inside.world.sink.records]
+    assert counts == [1, 1, 2, 4, 8, 16, 32, 64, 100]
+
+
+async def test_repeats_of_a_skipped_fault_are_counted_the_same_way() -> None:
+    inside = Inside()
+    for second in range(5):
+        await inside.take(APPLICATION, NOON + timedelta(seconds=second))
+    await inside.intake.flush()
+    counts = [record.document["gpu_rescue"]["fault"]["count"] for record in inside.world.sink.records]
+    assert counts == [1, 1, 2, 4, 5]
+
+
+async def test_a_count_is_told_when_the_incident_has_gone_quiet() -> None:
+    inside = Inside()
+    for second in range(3):
+        await inside.take(APPLICATION, NOON + timedelta(seconds=second))
+    await inside.intake.sweep()
+    assert len(inside.world.sink.records) == 3
+    inside.world.clock.move_to(NOON + timedelta(minutes=11))
+    await inside.intake.sweep()
+    assert inside.world.sink.records[-1].document["gpu_rescue"]["fault"]["count"] == 3
+
+
+async def test_after_a_reboot_the_same_fault_is_a_new_incident() -> None:
+    inside = Inside()
+    await inside.take(OFF_THE_BUS)
+    await inside.world.run()
+    await inside.take(OFF_THE_BUS, inside.world.clock.now() + timedelta(minutes=1))
+    assert inside.statuses == [Status.SUCCEEDED, Status.PENDING]
+
+
+async def test_a_line_from_before_the_reboot_that_comes_after_it_is_skipped() -> None:
+    inside = Inside()
+    await inside.take(OFF_THE_BUS)
+    await inside.world.run()
+    await inside.intake.handle(log_line(APPLICATION.replace(" 13,", " 79,"), time=NOON + timedelta(seconds=5)))
+    assert inside.statuses == [Status.SUCCEEDED]
+
+
+async def test_a_fault_goes_on_repeating_after_a_cordon_without_a_rescue_per_line() -> None:
+    inside = Inside(policies=REBOOT_79.replace('["79"]', '["48"]'))
+    for minute in range(300):
+        await inside.take(OFF_THE_BUS, NOON + timedelta(minutes=minute))
+        await inside.world.executor.tick()
+    assert inside.statuses == [Status.SUCCEEDED]
+
+
+async def test_two_hours_late_everything_is_recorded_and_nothing_acted_on() -> None:
+    inside = Inside()
+    inside.world.clock.move_to(NOON + timedelta(hours=2))
+    for second in range(10):
+        await inside.intake.handle(
+            log_line(OFF_THE_BUS, time=NOON + timedelta(seconds=second), node=f"gpu-{second % 2 + 1}")
+        )
+    await inside.intake.flush()
+    assert list(inside.world.store.all()) == []
+    assert inside.told("reason").count("stale") == 2
+
+
+async def test_a_skipped_fault_is_decided_anew_when_the_policies_change() -> None:
+    inside = Inside()
+    await inside.take(APPLICATION)
+    inside.policies.replace(read_policies(parse_documents(REBOOT_79.replace('["79"]', '["13"]'), "p.yaml")))
+    await inside.take(APPLICATION, NOON + timedelta(seconds=5))
+    assert inside.statuses == [Status.PENDING]
+
+
+@pytest.mark.parametrize("node", ["gpu-9", None])
+async def test_a_fault_of_an_unknown_node_is_not_lost(node: str | None) -> None:
+    inside = Inside()
+    await inside.take(OFF_THE_BUS, node=node)
+    assert inside.told("action")[0] == "fault-detected"
+    assert inside.world.sink.records[0].document["gpu_rescue"]["node"]["enriched"] is False
+
+
+async def test_what_the_log_tells_of_the_gpu_is_in_the_record() -> None:
+    inside = Inside()
+    await inside.take("NVRM: GPU at PCI:0000:3b:00: GPU-b50e4ccf-1f2e-4d3c-9b8a-0c5f1d2e3a4b")
+    await inside.take("NVRM: GPU Board Serial Number: 1650423013443")
+    await inside.take(OFF_THE_BUS)
+    told = inside.world.sink.records[0].document["gpu_rescue"]["fault"]
+    assert told["gpu_uuid"] == "GPU-b50e4ccf-1f2e-4d3c-9b8a-0c5f1d2e3a4b"
+    assert told["board_serial"] == "1650423013443"
+    assert (told["name"], told["action"]) == ("ROBUST_CHANNEL_GPU_HAS_FALLEN_OFF_THE_BUS", "RESTART_BM")
+
+
+async def test_a_sink_that_is_away_is_waited_for_before_the_line_is_given_back() -> None:
+    inside = Inside()
+    inside.world.sink.away = True
+    await inside.take(OFF_THE_BUS)
+    assert inside.pauses == [1.0, 2.0, 4.0]
+    assert inside.told("action") == ["fault-detected", "rescue-planned"]

@@ -1,0 +1,104 @@
+"""Records are a projection of the journal: deterministic, and of the shape that ships."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pipeline.execute import progress
+from pipeline.execute.progress import repeated
+from pipeline.execute.records import records, repeat_record, skip_records
+from pipeline.model.fault import NvLink5, RecoveryAction
+from pipeline.model.node import Pod
+from pipeline.model.plan import Considered, Cordon, Drain, Plan, Reboot, Skip, SkipReason
+from sinks.base import Record
+from sinks.schema import record_schema
+from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
+from tests.fakes.world import World
+
+SCHEMA = Draft202012Validator(record_schema())
+SKIP = Skip(SkipReason.STALE, "it is an hour old", (Considered("p", 0, 10, False, "It names 48, not xid 79."),))
+
+
+def _assert_valid(found: list[Record]) -> None:
+    for record in found:
+        problems = [f"{'.'.join(map(str, e.path))}: {e.message}" for e in SCHEMA.iter_errors(record.document)]
+        assert problems == []
+        assert record.document["event"]["id"] == record.id
+        assert len({record.id for record in found}) == len(found)
+
+
+@pytest.mark.parametrize("trouble", ["none", "drain", "reboot"])
+async def test_every_record_of_a_rescue_has_the_shape_that_ships(trouble: str) -> None:
+    world = World(pods=[Pod("team", "bare", "gpu-1")] if trouble == "drain" else [])
+    if trouble == "reboot":
+        world.cluster.troubles.never_returns.add("gpu-1")
+    await world.store.create(rescue())
+    await world.run()
+    _assert_valid(world.sink.records)
+    assert len(world.sink.records) >= 10 - 4 * (trouble == "drain")
+
+
+def test_a_fault_with_every_field_has_the_shape_that_ships() -> None:
+    everything = fault(
+        149,
+        pid=7,
+        name="python3",
+        device="nvswitch0",
+        gpu_instance=5,
+        compute_instance=1,
+        caused_by_xid=48,
+        recovery_action=RecoveryAction("None", "GPU Reset Required", 1),
+        nvlink5=NvLink5("NETIR", True, False, False, -1, "0x1", None),
+        severity_word="Fatal",
+        link=30,
+    )
+    found = node_fault(149, fault=everything, gpu_uuid="GPU-1", board_serial="165", boot_id="b")
+    _assert_valid(records(rescue(cause=found), dry_run=True))
+    _assert_valid(skip_records("gpu-1-xid-149-a", found, SKIP, NOON))
+
+
+def test_a_fault_of_no_node_has_the_shape_that_ships() -> None:
+    found = node_fault(79, node="")
+    _assert_valid(skip_records("unnamed-xid-79-a", found, SKIP, NOON))
+    _assert_valid([repeat_record("unnamed-xid-79-a", found, 4, NOON, NOON + timedelta(seconds=3))])
+
+
+def test_the_same_journal_gives_the_same_records_whatever_happened_since() -> None:
+    before = rescue()
+    after = replace(before, count=9, last_seen=NOON + timedelta(hours=1), folded=("other",), recorded=2)
+    assert records(before, dry_run=False) == records(after, dry_run=False)
+
+
+def test_a_record_holds_what_was_decided_and_why() -> None:
+    decided = Plan((Cordon(), Drain(), Reboot()), "p", 0, 10, (Considered("p", 0, 10, True, "It names 79."),))
+    (_, planned) = records(rescue(plan=decided), dry_run=False)
+    assert planned.document["gpu_rescue"]["decision"] == {
+        "outcome": "plan",
+        "policy": "p",
+        "rule": 0,
+        "priority": 10,
+        "actions": ["cordon", "drain (waittime 20min, onTimeout fail)", "reboot (timeout 30min)"],
+        "considered": [{"policy": "p", "rule": 0, "priority": 10, "matched": True, "why": "It names 79."}],
+    }
+
+
+def test_a_repeat_tells_the_count_of_its_moment() -> None:
+    twice = repeated(rescue(), 4, NOON, NOON + timedelta(seconds=9))
+    more = repeated(twice, 8, NOON, NOON + timedelta(seconds=20))
+    counts = [record.document["gpu_rescue"]["fault"]["count"] for record in records(more, dry_run=False)]
+    assert counts == [1, 1, 4, 8]
+    assert records(more, dry_run=False)[2] == records(twice, dry_run=False)[2]
+
+
+def test_a_count_that_is_known_already_changes_nothing() -> None:
+    known = repeated(rescue(), 4, NOON, NOON)
+    assert repeated(known, 4, NOON, NOON) is known
+
+
+def test_what_ended_tells_how_long_it_took() -> None:
+    world_end = rescue(plan=plan(Cordon()))
+    ended = progress.done(progress.started(world_end, 0, NOON), 0, NOON + timedelta(seconds=2), "done", {})
+    event = records(ended, dry_run=False)[3].document["event"]
+    assert (event["duration"], event["outcome"]) == (2_000_000_000, "success")
