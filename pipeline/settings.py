@@ -1,0 +1,177 @@
+"""The configuration, assembled from models beside what they configure; read from file, environment and options."""
+
+import os
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from pipeline.decide.guards import GuardSettings
+from pipeline.decode.settings import DecodeSettings
+from pipeline.documents import Document, Place, Strict, complaint, read_documents
+from pipeline.enrich.labels import EnrichSettings
+from pipeline.errors import BadInputError, Complaint
+from pipeline.execute.executor import ExecuteSettings
+from pipeline.sources.file import FileSourceConfig
+from pipeline.sources.kmsg import KmsgSourceConfig
+from pipeline.sources.stdin import StdinSourceConfig
+from sinks.file import FileSinkConfig
+
+_PREFIX = "GPU_RESCUE_"
+# Kubernetes puts these into every pod beside a Service of the name gpu-rescue; they are no settings.
+_SERVICE_VARIABLES = ("GPU_RESCUE_SERVICE_", "GPU_RESCUE_PORT")
+
+
+def shipped() -> Path:
+    """Return the folder of the shipped configuration: inside the installed package, or at the root of a checkout."""
+    packaged = Path(str(files("pipeline"))) / "config"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "config"
+
+
+class SimulatedClusterConfig(Strict):
+    """A cluster in memory: nothing that is decided for it touches a machine."""
+
+    type: Literal["simulated"]
+    nodes: Path | None = Field(
+        None, description="File of its nodes, pods and disruption budgets; none: it starts empty."
+    )
+    newcomers: bool = Field(
+        True, description="Whether a host that no node answers to becomes a node, so that any log can be replayed."
+    )
+
+
+SourceConfig = Annotated[FileSourceConfig | StdinSourceConfig | KmsgSourceConfig, Field(discriminator="type")]
+ClusterConfig = SimulatedClusterConfig
+SinkConfig = FileSinkConfig
+
+
+class LogSettings(Strict):
+    """What the process says of itself on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("warning", description="The least that is told.")
+
+
+class Settings(Strict):
+    """The whole configuration of a pipeline. Every key is documented in the shipped pipeline.yaml."""
+
+    sources: list[SourceConfig] = Field(min_length=1, description="Where kernel logs come from; read side by side.")
+    cluster: ClusterConfig = Field(description="The cluster whose nodes are rescued.")
+    policies: list[Path] = Field([], description="Files and folders of RescuePolicy and WarmStandbyPolicy manifests.")
+    patterns: list[Path] = Field([], description="Files and folders of rules and codes, read after the shipped ones.")
+    decision: Literal["policies"] = Field("policies", description="Who decides: the policies.")
+    dry_run: bool = Field(False, description="Decide everything, do it on a simulated copy of the cluster only.")
+    decode: DecodeSettings = Field(DecodeSettings(), description="How shippers' envelopes are taken apart.")
+    enrich: EnrichSettings = Field(EnrichSettings(), description="How a log's host names become nodes.")
+    guards: GuardSettings = Field(GuardSettings(), description="What no policy may overstep.")
+    execute: ExecuteSettings = Field(ExecuteSettings(), description="How the executor waits and tries again.")
+    sinks: list[SinkConfig] = Field(
+        min_length=1, description="Where rescue records go; a record is safe when all have it."
+    )
+    log: LogSettings = Field(LogSettings(), description="What the process says of itself.")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One key set outside the file: by the environment or an option; `place` is what an error calls it."""
+
+    place: str
+    path: Place
+    value: Any
+
+
+def read_settings(path: Path, options: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file, then the environment, then the options (`a.b=c`); a later one wins.
+
+    Paths of files that are read (policies, patterns, nodes, sources) count from the folder of the configuration file,
+    paths of files that are written from the current one. Raises BadInputError, each complaint with its place.
+    """
+    documents = read_documents(path)
+    if len(documents) != 1 or not isinstance(documents[0].data, dict):
+        raise BadInputError(Complaint(str(path), "is not one mapping of settings", "see the shipped pipeline.yaml"))
+    document = documents[0]
+    data = deepcopy(document.data)
+    _resolve(data, path.parent)
+    overrides = [*_from_environment(environment), *map(_from_option, options)]
+    for override in overrides:
+        _apply(data, override)
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        raise BadInputError(*_complaints(error, document, overrides)) from error
+
+
+def _complaints(error: ValidationError, document: Document, overrides: list[Override]) -> Iterable[Complaint]:
+    # What was set from outside has no line in the file; it is known by its place all the same.
+    outside = {override.path[:length]: 1 for override in overrides for length in range(1, len(override.path) + 1)}
+    known = Document(document.path, document.data, {**outside, **document.lines})
+    for detail in error.errors():
+        told = complaint(Settings, known, detail)
+        culprit = next((o for o in reversed(overrides) if _concerns(o.path, detail["loc"])), None)
+        yield Complaint(culprit.place, told.problem, told.remedy) if culprit else told
+
+
+def _concerns(path: Place, location: Place) -> bool:
+    """Whether an error's location, which also holds the tags of unions, lies at, below or above *path*."""
+    rest = iter(location)
+    return all(element in rest for element in path) or path[: len(location)] == location
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterable[Override]:
+    for name in sorted(environment):
+        if name.startswith(_PREFIX) and not name.startswith(_SERVICE_VARIABLES):
+            yield _override(name, name.removeprefix(_PREFIX).lower().split("__"), environment[name])
+
+
+def _from_option(option: str) -> Override:
+    key, equals, value = option.partition("=")
+    if not equals or not key:
+        raise BadInputError(Complaint(f"--set {option}", "is not KEY=VALUE", "write it like --set guards.max_nodes=3"))
+    return _override(f"--set {key}", key.split("."), value)
+
+
+def _override(place: str, path: list[str], text: str) -> Override:
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise BadInputError(Complaint(place, f"the value {text!r} is not YAML", "put it in quotes")) from error
+    return Override(place, tuple(int(element) if element.isdecimal() else element for element in path), value)
+
+
+def _apply(data: dict[str, Any], override: Override) -> None:
+    target: Any = data
+    for element in override.path[:-1]:
+        if isinstance(target, list) and isinstance(element, int) and element < len(target):
+            target = target[element]
+        elif isinstance(target, dict) and isinstance(element, str):
+            target = target.setdefault(element, {})
+        else:
+            target = None
+    last = override.path[-1]
+    if isinstance(target, list) and isinstance(last, int) and last <= len(target):
+        target[last : last + 1] = [override.value]
+    elif isinstance(target, dict):
+        target[last] = override.value
+    else:
+        path = ".".join(map(str, override.path))
+        raise BadInputError(Complaint(override.place, f"there is no {path} that could be set"))
+
+
+def _resolve(data: dict[str, Any], folder: Path) -> None:
+    def placed(value: Any) -> Any:
+        return str(folder / value) if isinstance(value, str) else value
+
+    for key in ("policies", "patterns"):
+        if isinstance(data.get(key), list):
+            data[key] = [placed(value) for value in data[key]]
+    for section in (data.get("cluster"), *_sections(data.get("sources"))):
+        if isinstance(section, dict):
+            section.update({key: placed(section[key]) for key in ("nodes", "path") if key in section})
+
+
+def _sections(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,263 @@
+"""The command line as people use it: in a process of its own, its output in a pipe."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+DATA = Path(__file__).parents[1] / "data"
+EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
+COMMAND = [sys.executable, "-m", "pipeline.cli"]
+ROOT = Path(__file__).parents[2]
+OFF_THE_BUS = "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
+
+
+def _environment(**given: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_RESCUE_")}
+    return {**clean, "PYTHONPATH": str(ROOT), **given}
+
+
+def _run(
+    *arguments: str, cwd: Path, stdin: bytes = b"", code: int = 0, environment: dict[str, str] | None = None
+) -> tuple[str, str]:
+    """Run the command and return what it printed; nothing ever prints a traceback."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env=environment or _environment(),
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert "Traceback" not in out + err, err
+    assert done.returncode == code, out + err
+    return out, err
+
+
+def _records(folder: Path) -> list[Any]:
+    return [json.loads(line) for line in (folder / "rescue-records.ndjson").read_text().splitlines()]
+
+
+def _told(records: Sequence[Any], action: str) -> dict[str, list[str]]:
+    """The reasons by node of the records of one action."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record["event"]["action"] == action:
+            found.setdefault(record["host"]["name"], []).append(record["event"].get("reason", ""))
+    return found
+
+
+def test_the_embedded_run_rescues_what_the_sample_log_tells(tmp_path: Path) -> None:
+    out, _ = _run("run", cwd=tmp_path)
+    records = _records(tmp_path)
+    assert set(_told(records, "rescue-succeeded")) == {
+        "gpu-h100-01",
+        "gpu-h100-02",
+        "gpu-h100-03",
+        "gpu-a100-02",
+        "gpu-b200-01",
+    }
+    assert _told(records, "rescue-failed") == {"gpu-a100-03": ["reboot-timeout"]}
+    assert _told(records, "rescue-held") == {"gpu-b200-01": ["max-nodes"]}
+    assert _told(records, "rescue-cancelled") == {"gpu-h100-01": ["folded"]}
+    assert _told(records, "fault-skipped")["gpu-h100-04"] == ["stale", "unknown-code"]
+    assert _told(records, "fault-skipped")["gpu-b200-01"] == ["drill"]
+    assert "seen: repeats of these: 47" in out
+    assert "skipped: stale (gpu-h100-04): 1" in out
+    assert "records: rescue-records.ndjson" in out
+
+
+def test_every_record_of_the_embedded_run_has_the_shape_that_is_printed(tmp_path: Path) -> None:
+    _run("run", cwd=tmp_path)
+    schema = Draft202012Validator(json.loads(_run("schema", "record", cwd=tmp_path)[0]))
+    problems = [error.message for record in _records(tmp_path) for error in schema.iter_errors(record)]
+    assert problems == []
+
+
+def test_records_are_read_back_by_node_and_action(tmp_path: Path) -> None:
+    _run("run", cwd=tmp_path)
+    out, _ = _run("records", "--node", "gpu-a100-03", "--action", "rescue-failed", cwd=tmp_path)
+    (record,) = map(json.loads, out.splitlines())
+    assert "7 of 8 GPUs" in record["message"]
+    assert _run("records", "--since", "2027-01-01", cwd=tmp_path)[0] == ""
+
+
+def test_a_second_run_adds_nothing_to_the_same_records(tmp_path: Path) -> None:
+    _run("run", cwd=tmp_path)
+    before = _records(tmp_path)
+    _run("run", cwd=tmp_path)
+    assert len({record["event"]["id"] for record in before}) == len(before)
+    assert {record["event"]["id"] for record in _records(tmp_path)} == {record["event"]["id"] for record in before}
+
+
+@pytest.mark.parametrize("by", ["path", "pipe"])
+def test_a_log_of_ones_own_is_replayed_with_nodes_nobody_knew(by: str, tmp_path: Path) -> None:
+    log = f"Nov 20 08:00:00 my-node kernel: [ 3023.05] {OFF_THE_BUS}\n".encode()
+    (tmp_path / "kern.log").write_bytes(log)
+    _run("run", "--source", "kern.log" if by == "path" else "-", cwd=tmp_path, stdin=log)
+    assert set(_told(_records(tmp_path), "rescue-planned")) == {"my-node"}
+
+
+def test_a_dry_run_decides_and_says_so(tmp_path: Path) -> None:
+    _run("run", "--set", "dry_run=true", cwd=tmp_path)
+    rescues = [record["gpu_rescue"]["rescue"] for record in _records(tmp_path) if "rescue" in record["gpu_rescue"]]
+    assert {rescue["dry_run"] for rescue in rescues} == {True}
+
+
+def test_a_followed_log_is_tailed_until_the_process_is_told_to_stop(tmp_path: Path) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text("")
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--source", str(log), "--follow", "--set", "sources.0.poll=0.1s"],
+        cwd=tmp_path,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        with log.open("a") as file:
+            file.write(f"<3>1 {stamp}Z my-node kernel - - - {OFF_THE_BUS}\n")
+        deadline = time.monotonic() + 30
+        records = tmp_path / "rescue-records.ndjson"
+        while time.monotonic() < deadline and (not records.exists() or b"step-ended" not in records.read_bytes()):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert b"Traceback" not in err
+    assert set(_told(_records(tmp_path), "step-ended")) == {"my-node"}
+    assert b"done: rescues" in out
+
+
+def test_match_prints_one_object_per_fault_in_order(tmp_path: Path) -> None:
+    lines = [
+        "noise",
+        json.dumps(
+            [{"hostname": "n1", "msg": OFF_THE_BUS}, {"hostname": "n1", "msg": OFF_THE_BUS.replace("79", "62")}]
+        ),
+        "NVRM: Xid (0000:03:00): 62, Channel 00000001",
+    ]
+    out, _ = _run("match", cwd=tmp_path, stdin="\n".join(lines).encode())
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [(fault["line_no"], fault["code"], fault.get("node")) for fault in found] == [
+        (2, 79, "n1"),
+        (2, 62, "n1"),
+        (3, 62, None),
+    ]
+    assert found[2] | {"line_no": 0} == {
+        "line_no": 0,
+        "kind": "xid",
+        "code": 62,
+        "pci": "0000:03:00",
+        "pid": None,
+        "name": None,
+        "message": "Channel 00000001",
+    }
+
+
+def test_match_stops_quietly_when_its_reader_has_gone(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text((OFF_THE_BUS + "\n") * 20_000)
+    command = f"{sys.executable} -m pipeline.cli match log | head -n 1"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=True, env=_environment()
+    )
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, b"")
+
+
+def test_check_finds_nothing_wrong_with_what_ships(tmp_path: Path) -> None:
+    out, err = _run("check", "--online", cwd=tmp_path)
+    assert err == ""
+    assert "configuration: ok" in out
+    assert "cluster (simulated): ok, simulated, 12 nodes" in out
+
+
+def test_check_tells_every_mistake_with_its_place(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    shutil.copy(EXAMPLES.parent / "pipeline.yaml", tmp_path)
+    (tmp_path / "patterns").mkdir()
+    (tmp_path / "patterns" / "mine.yaml").write_text("rules:\n- name: a\n  regex: '('\n  kind: mine\n  code: 1\n")
+    policy = tmp_path / "examples" / "policies" / "reboot.yaml"
+    policy.write_text(policy.read_text().replace("name: cordon", "name: condor", 1))
+    out, err = _run("check", "-c", "pipeline.yaml", "--set", "patterns=[patterns]", cwd=tmp_path, code=2)
+    assert "patterns/mine.yaml:3: " in err
+    assert "policies/reboot.yaml:11: " in err
+    assert "configuration: ok" in out
+
+
+def test_check_says_which_part_cannot_be_reached(tmp_path: Path) -> None:
+    overrides = ["--set", "sinks.0.path=/nowhere/at/all.ndjson", "--set", "sources.0.path=absent.log"]
+    out, err = _run("check", "--online", *overrides, cwd=tmp_path, code=1)
+    assert "sinks.0 (file): " in err
+    assert "/nowhere/at/all.ndjson" in err
+    assert "sources.0 (file): " in err
+    assert "cluster (simulated): ok" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "environment", "told"),
+    [
+        ("a file that is not there", ["-c", "absent.yaml"], {}, "absent.yaml: cannot be read: No such file"),
+        (
+            "an unknown key",
+            ["--set", "guards.max_node=3"],
+            {},
+            "--set guards.max_node: unknown key 'guards.max_node'; did you mean",
+        ),
+        (
+            "a bad value of an option",
+            ["--set", "guards.max_age=soon"],
+            {},
+            "--set guards.max_age: guards.max_age: 'soon' is not",
+        ),
+        (
+            "a bad value of a variable",
+            [],
+            {"GPU_RESCUE_GUARDS__MAX_NODES": "many"},
+            "GPU_RESCUE_GUARDS__MAX_NODES: guards.max_nodes: Input",
+        ),
+        ("an option that is none", ["--set", "guards"], {}, "--set guards: is not KEY=VALUE"),
+    ],
+)
+def test_bad_input_is_told_with_its_place(
+    name: str, arguments: list[str], environment: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    _, err = _run("check", *arguments, cwd=tmp_path, code=2, environment=_environment(**environment))
+    assert err.startswith(told)
+
+
+def test_a_variable_of_a_kubernetes_service_is_no_setting(tmp_path: Path) -> None:
+    given = {"GPU_RESCUE_PORT": "tcp://10.0.0.1:8080", "GPU_RESCUE_SERVICE_HOST": "10.0.0.1"}
+    _run("check", cwd=tmp_path, environment=_environment(**given))
+
+
+@pytest.mark.parametrize("command", ["run", "match", "check", "records", "schema"])
+def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
+    out, _ = _run(command, "--help", cwd=tmp_path)
+    assert "Example:" in out
+    assert f"gpu-rescue {command}" in out
+
+
+@pytest.mark.parametrize("what", ["config", "record", "policy"])
+def test_every_schema_is_a_json_schema(what: str, tmp_path: Path) -> None:
+    schema = json.loads(_run("schema", what, cwd=tmp_path)[0])
+    Draft202012Validator.check_schema(schema)
+    assert len(schema) > 2
+
+
+def test_a_sink_that_cannot_be_written_ends_the_run_with_words(tmp_path: Path) -> None:
+    _, err = _run("run", "--set", "sinks.0.path=/nowhere/records.ndjson", cwd=tmp_path, code=1)
+    assert "records cannot be written to /nowhere/records.ndjson: its folder does not exist" in err
