@@ -40,7 +40,7 @@ class Document:
         return f"{self.path}:{self.lines.get(self.known(place), 1)}"
 
     def known(self, place: Sequence[str | int]) -> Place:
-        """Return *place* as far as it stands in the file; the tags of unions in it, which name no value, are left out."""
+        """Return *place* as far as it stands in the file, without the tags of unions, which name no value."""
         known: Place = ()
         for element in place:
             if (*known, element) in self.lines:

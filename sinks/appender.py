@@ -1,6 +1,7 @@
 """Appends records to a file, each once and whole."""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -33,6 +34,16 @@ class Appender:
         self._keep = keep
         self._descriptor = -1
         self._recent: dict[str, None] = {}
+
+    def probe(self) -> None:
+        """Raise OSError if nothing could be appended; leave no trace."""
+        place = self._path if self._path.exists() else self._path.parent
+        if not place.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
+        if self._path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+        if not os.access(place, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 
     def append(self, records: Sequence[Record]) -> None:
         """Return when the records are in the file, and on the disk if every write is to be; else none of them is."""

@@ -39,6 +39,10 @@ class SinkError(Exception):
 class Sink(Protocol):
     """A place where rescue records are kept."""
 
+    async def reach(self) -> str:
+        """Return in a few words what answers; raise SinkError, which says why nothing does."""
+        ...
+
     async def write(self, records: Sequence[Record]) -> None:
         """Return when every record is safe, else raise SinkError. Writing a record again changes nothing."""
         ...

@@ -12,6 +12,13 @@ class FanOut:
     def __init__(self, sinks: Mapping[str, Sink]) -> None:
         self._sinks = dict(sinks)
 
+    async def reach(self) -> str:
+        """Reach all, whichever fail, then raise one SinkError that names those."""
+        errors = await self._each(sink.reach() for sink in self._sinks.values())
+        if errors:
+            raise _joined(errors)
+        return ", ".join(self._sinks)
+
     async def write(self, records: Sequence[Record]) -> None:
         """Write to all, whichever fail, then raise one SinkError that names those.
 
@@ -45,13 +52,13 @@ class FanOut:
         if errors:
             raise _joined(errors)
 
-    async def _each(self, calls: Iterable[Awaitable[None]]) -> dict[str, SinkError]:
+    async def _each(self, calls: Iterable[Awaitable[object]]) -> dict[str, SinkError]:
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         errors = {}
         for name, outcome in zip(self._sinks, outcomes, strict=True):
             if isinstance(outcome, SinkError):
                 errors[name] = outcome
-            elif outcome is not None:
+            elif isinstance(outcome, BaseException):
                 raise outcome
         return errors
 

@@ -66,6 +66,11 @@ class FileSink:
         self._appender = Appender(config.path, config.fsync, config.rotate_bytes, config.keep)
         self._worker = ThreadPoolExecutor(1, "file-sink")
 
+    async def reach(self) -> str:
+        """Tell the file's name; raise SinkError if records could not be written to it."""
+        await self._work("written to", self._appender.probe)
+        return str(self._config.path)
+
     async def write(self, records: Sequence[Record]) -> None:
         """Append the records that are not in the file yet; raise SinkError, in words for people, if that fails."""
         await self._work("written to", lambda: self._appender.append(records))

@@ -14,6 +14,10 @@ class MemorySink:
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
 
+    async def reach(self) -> str:
+        """Tell how many records there are."""
+        return f"memory, {len(self._records)} records"
+
     async def write(self, records: Sequence[Record]) -> None:
         """Keep the records; raise SinkError, and keep none, if one of them is no JSON document."""
         kept = [Record(record.id, record.time, orjson.loads(encode(record))) for record in records]

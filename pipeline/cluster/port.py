@@ -53,6 +53,10 @@ class Cluster(NodeCache, Protocol):
     object is gone, PermanentError when the server refuses.
     """
 
+    async def reach(self) -> str:
+        """Return in a few words what answers (kind, version, size); raise what says why nothing does."""
+        ...
+
     async def get_node(self, name: str) -> Node:
         """Return the node as the server holds it now, not as the cache does."""
         ...

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from functools import lru_cache
 
 from pipeline.cluster.port import HOSTNAME, NodeCache
 from pipeline.enrich.rewrite import Rewriter, RewriteRule
@@ -123,6 +124,7 @@ def _spellings(node: Node) -> Iterator[Spelling]:
             yield _Kind.SHORTENED, short
 
 
+@lru_cache(maxsize=20_000)
 def _normalised(host: str) -> str:
     name = host.strip().rstrip(".").lower()
     return _canonical_ip(name) or name

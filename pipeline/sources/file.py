@@ -121,6 +121,16 @@ class FileSource:
         """How many pieces were cut off lines longer than 4 MiB."""
         return self._lines.cut
 
+    async def reach(self) -> str:
+        """Tell the file's size; raise BadInputError if it cannot be read."""
+        _check(self._settings)
+        file = opened(self._settings.path)
+        if file is None:
+            return f"{self._settings.path} does not exist yet"
+        size = file.size
+        file.close()
+        return f"{self._settings.path}, {size} bytes"
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield the wanted lines; raise BadInputError if the file, or the one of its position, cannot be used."""
         tail = self._begin()

@@ -96,6 +96,11 @@ class KmsgSource:
         """True: the kernel goes on."""
         return True
 
+    async def reach(self) -> str:
+        """Open the device; raise BadInputError if that fails."""
+        Kmsg(self._settings.path, from_end=True).close()
+        return str(self._settings.path)
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield the wanted records; raise BadInputError if the device, or the position's file, cannot be used."""
         device = self._begin()

@@ -42,6 +42,10 @@ class Source(Protocol):
         """How many messages were read by now, wanted or not."""
         ...
 
+    async def reach(self) -> str:
+        """Return in a few words what answers; raise what says why nothing does."""
+        ...
+
     def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield the messages that pass the cheap test, in order, from the last acknowledged position on."""
         ...

@@ -57,6 +57,10 @@ class StdinSource:
         """How many pieces were cut off lines longer than 4 MiB."""
         return self._lines.cut
 
+    async def reach(self) -> str:
+        """There is always one."""
+        return "standard input"
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield the wanted lines; raise BadInputError if there is no standard input to read."""
         block = b"-"

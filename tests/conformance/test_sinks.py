@@ -174,3 +174,16 @@ async def test_a_sink_may_be_closed_twice(opened: Callable[[Path], Sink], tmp_pa
     await sink.close()
     await sink.close()
     assert await read(sink) == [record(1)]
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_a_sink_that_can_be_reached_says_what_it_is_and_leaves_no_trace(
+    opened: Callable[[Path], Sink], tmp_path: Path
+) -> None:
+    sink = opened(tmp_path)
+    assert await sink.reach()
+    assert _names(tmp_path) == []
+    await sink.close()

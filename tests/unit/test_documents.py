@@ -29,7 +29,7 @@ class Limits(Strict):
 
 
 class Config(Strict):
-    sinks: list[Annotated[Disk | Net, Field(discriminator="type")]] = []
+    sinks: list[Annotated[Disk | Net, Field(discriminator="type")]] = Field([])
     limits: Limits = Limits()
 
 

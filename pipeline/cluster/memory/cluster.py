@@ -92,6 +92,10 @@ class SimulatedCluster:
         self.settle()
         return self._objects.watch()
 
+    async def reach(self) -> str:
+        """Tell how many nodes there are."""
+        return f"simulated, {len(self.nodes())} nodes"
+
     async def get_node(self, name: str) -> Node:
         """Return the node as it is."""
         with self.troubles.around(Call.GET_NODE):

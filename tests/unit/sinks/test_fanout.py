@@ -21,6 +21,9 @@ class BrokenSink:
         self.error = error
         self.readable = readable
 
+    async def reach(self) -> str:
+        raise self.error
+
     async def write(self, records: Sequence[Record]) -> None:
         raise self.error
 
@@ -98,3 +101,13 @@ async def test_where_no_sink_can_be_read_all_are_named() -> None:
 async def test_closing_closes_all_and_names_those_that_could_not() -> None:
     with pytest.raises(SinkError, match=r"^a: x$"):
         await FanOut({"a": BrokenSink(SinkError("x")), "b": MemorySink()}).close()
+
+
+async def test_reaching_names_every_sink_that_does_not_answer() -> None:
+    sinks: dict[str, Sink] = {
+        "first": BrokenSink(SinkError("away")),
+        "second": MemorySink(),
+        "third": BrokenSink(SinkError("full")),
+    }
+    with pytest.raises(SinkError, match="first: away; third: full"):
+        await FanOut(sinks).reach()

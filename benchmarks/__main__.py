@@ -1,0 +1,7 @@
+"""All benchmarks, one after the other: `python -m benchmarks`."""
+
+from benchmarks import decode, match, pipeline
+
+for benchmark in (match, decode, pipeline):
+    print(f"\n{benchmark.__name__.removeprefix('benchmarks.')}\n")
+    benchmark.main()
