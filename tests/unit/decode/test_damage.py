@@ -39,7 +39,7 @@ def nested(levels: int) -> str:
         ("a lone surrogate", f'{{"msg": "{TEXT} \\ud800", "host": "a\\ud800"}}'.encode(), Problem.LAX_JSON),
         ("a raw tab inside a string", f'{{"msg": "a\t{TEXT}"}}'.encode(), Problem.LAX_JSON),
         ("records without a break between", f"{RECORD}{RECORD}".encode(), Problem.LAX_JSON),
-        ("arrays in arrays", ("[" * 5000 + f'"{TEXT}"' + "]" * 5000).encode(), Problem.BROKEN_JSON),
+        ("arrays in arrays", ("[" * 100_000 + f'"{TEXT}"' + "]" * 100_000).encode(), Problem.BROKEN_JSON),
         ("arrays in arrays, fewer", ("[" * 500 + f'"{TEXT}"' + "]" * 500).encode(), Problem.NESTED_TOO_DEEP),
         ("objects in objects", ('{"a":' * 900 + f'"{TEXT}"' + "}" * 900).encode(), Problem.NESTED_TOO_DEEP),
         ("records in records", nested(11).encode(), Problem.NESTED_TOO_DEEP),
