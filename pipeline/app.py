@@ -47,8 +47,11 @@ class App:
 
     driver: Live | Replay
     sources: Sequence[Source]
-    policies: PolicyBook
-    simulated_time: bool
+
+    @property
+    def simulated_time(self) -> bool:
+        """Whether it runs on the log's own time."""
+        return isinstance(self.driver, Replay)
 
     @property
     def lines_read(self) -> int:
@@ -61,9 +64,12 @@ def open_patterns(settings: Settings) -> PatternSet:
     return load_patterns([shipped() / "patterns", *settings.patterns])
 
 
-def open_policies(settings: Settings) -> PolicySet:
-    """Load the policies that the settings name."""
-    return read_policies(policy_documents(settings.policies))
+def open_policies(settings: Settings, cluster: SimulatedCluster) -> PolicySet:
+    """Load the policies that the settings name, and apply them to the simulated cluster."""
+    documents = policy_documents(settings.policies)
+    policies = read_policies(documents)
+    cluster.set_policies(document.data for document in documents)
+    return policies
 
 
 def policy_documents(paths: Sequence[Path]) -> list[Document]:
@@ -133,24 +139,46 @@ def runners(cluster: SimulatedCluster, policies: PolicyBook) -> Runners:
     }
 
 
+def reloads(
+    settings: Settings,
+    cluster: SimulatedCluster,
+    matcher: Matcher,
+    enricher: Enricher,
+    incidents: Incidents,
+    policies: PolicyBook,
+) -> list[Reload]:
+    """What is read again while the pipeline runs, and where it then takes effect."""
+
+    def read_patterns() -> None:
+        patterns = open_patterns(settings)
+        matcher.replace(patterns)
+        enricher.catalogue = patterns.catalogue
+        incidents.forget_skipped()
+
+    return [
+        Reload("patterns", [shipped() / "patterns", *settings.patterns], read_patterns),
+        Reload("policies", settings.policies, lambda: policies.replace(open_policies(settings, cluster))),
+    ]
+
+
 def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], None], stack: AsyncExitStack) -> App:
     """Construct the whole pipeline; *stack* closes what was opened, last first. Raises BadInputError."""
-    patterns = open_patterns(settings)
-    matcher = Matcher(patterns)
-    policies = PolicyBook(open_policies(settings))
+    matcher = Matcher(open_patterns(settings))
     sources = [open_source(config, matcher.wanted) for config in settings.sources]
-    replayed = not any(source.live for source in sources)
-    clock: ManualClock | WallClock = ManualClock(BEFORE_ALL_LOGS) if replayed else WallClock()
+    clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
     seen = open_cluster(settings, clock)
     acted_on = twin(seen, clock) if settings.dry_run else seen
-    sink = FanOut({f"{number}: {config.type}": open_sink(config) for number, config in enumerate(settings.sinks)})
+    policies = PolicyBook(open_policies(settings, seen), acted_on)
+    sink = FanOut(
+        {f"sinks.{number} ({config.type})": open_sink(config) for number, config in enumerate(settings.sinks)}
+    )
     stack.push_async_callback(sink.close)
     for source in sources:
         stack.push_async_callback(source.close)
     store = MemoryStore()
     recorder = Recorder(sink, store, settings.dry_run, watch)
     newcomers = (seen.newcomer,) if settings.cluster.newcomers else ()
-    enricher = Enricher(seen, patterns.catalogue, settings.enrich, *newcomers)
+    enricher = Enricher(seen, matcher.catalogue, settings.enrich, *newcomers)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
     intake = Intake(
@@ -160,18 +188,6 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
         store, acted_on, runners(acted_on, policies), recorder, settings.guards, clock, settings.execute
     )
     if isinstance(clock, ManualClock):
-        driver: Live | Replay = Replay(sources, intake, executor, store, clock, pause, datetime.now(UTC))
-    else:
-
-        def read_patterns() -> None:
-            patterns = open_patterns(settings)
-            matcher.replace(patterns)
-            enricher.catalogue = patterns.catalogue
-            incidents.forget_skipped()
-
-        reloads = [
-            Reload("patterns", [shipped() / "patterns", *settings.patterns], read_patterns),
-            Reload("policies", settings.policies, lambda: policies.replace(open_policies(settings))),
-        ]
-        driver = Live(sources, intake, executor, store, clock, reloads)
-    return App(driver, sources, policies, replayed)
+        return App(Replay(sources, intake, executor, store, policies, clock, pause, datetime.now(UTC)), sources)
+    again = reloads(settings, seen, matcher, enricher, incidents, policies)
+    return App(Live(sources, intake, executor, store, policies, clock, again), sources)

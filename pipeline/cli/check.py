@@ -10,6 +10,7 @@ import click
 from pipeline.app import open_cluster, open_patterns, open_policies, parts
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
+from pipeline.cluster.memory import SimulatedCluster
 from pipeline.errors import BadInputError, PermanentError, TemporaryError
 from pipeline.settings import Settings
 from sinks.base import SinkError
@@ -50,7 +51,7 @@ def _mistakes(settings: Settings) -> Iterator[str]:
     except BadInputError as error:
         yield str(error)
     try:
-        policies = open_policies(settings)
+        policies = open_policies(settings, SimulatedCluster(WallClock()))
         click.echo(f"policies: {len(policies.rules)} rules")
         for name, ties in policies.ties().items():
             for tie in ties:

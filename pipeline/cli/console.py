@@ -29,6 +29,10 @@ class PlainConsole:
         self.board = Board()
         self._console = console
 
+    def begin(self, heading: str) -> None:
+        """Print the heading."""
+        self._console.out(heading, highlight=False)
+
     def show(self, records: Sequence[Record]) -> None:
         """Print the records."""
         for record in records:
@@ -42,11 +46,15 @@ class PlainConsole:
 class LiveConsole:
     """The rescues as a table that is drawn again as they go, and below it the latest records."""
 
-    def __init__(self, console: Console, heading: str) -> None:
+    def __init__(self, console: Console) -> None:
         self.board = Board()
-        self._heading = heading
+        self._heading = ""
         self._latest: list[str] = []
         self._live = Live(console=console, refresh_per_second=12, get_renderable=self._render, transient=False)
+
+    def begin(self, heading: str) -> None:
+        """Start to draw, under the heading."""
+        self._heading = heading
         self._live.start()
 
     def show(self, records: Sequence[Record]) -> None:

@@ -19,7 +19,8 @@ from pipeline.settings import Settings, read_settings, shipped
 _SPEED = 600
 _LONGEST_PAUSE = 0.25
 _ALL_PAUSES = 20.0
-_HEADING = "Simulated cluster. Simulated time runs faster than the clock; times shown are the log's own."
+_SIMULATED = "The cluster is simulated: no machine is touched."
+_FASTER = " Times are the log's own and run faster than the clock."
 
 
 class Pacing:
@@ -74,10 +75,11 @@ def _own_source(source: str, follow: bool, embedded: bool) -> list[str]:
 async def _run(settings: Settings) -> None:
     console = Console()
     people = console.is_terminal
-    view = LiveConsole(console, _HEADING) if people else PlainConsole(console)
+    view = LiveConsole(console) if people else PlainConsole(console)
     try:
         async with AsyncExitStack() as stack:
             app = build(settings, Pacing() if people else _no_pause, view.show, stack)
+            view.begin(_SIMULATED + (_FASTER if app.simulated_time else ""))
             await _until_stopped(app.driver.run())
     finally:
         view.close()

@@ -135,9 +135,7 @@ class Incident:
 
     def near(self, time: datetime, window: timedelta) -> bool:
         """Whether *time* is within the window of what was seen, before or after, and not later than the end."""
-        if self._over is not None and time > self._over:
-            return False
-        return self.first_seen - window <= time <= self.last_seen + window
+        return not self._is_over(time) and self.first_seen - window <= time <= self.last_seen + window
 
     def repeated_by(self, fault: NodeFault, window: timedelta) -> bool:
         """Whether a fault of the same key is the same incident again.
@@ -166,7 +164,7 @@ class Incident:
         without belongs to a numbered one near it; a numbered one answers one occurrence that was counted without.
         """
         seen = self._numbered if fault.fault.inferred else self._unanswered
-        return seen is not None and abs(fault.time - seen) <= _SAME_FALL and self.near(fault.time, _SAME_FALL)
+        return seen is not None and abs(fault.time - seen) <= _SAME_FALL and not self._is_over(fault.time)
 
     def accompanied_by(self, fault: NodeFault) -> None:
         """Take note of a line that goes with the incident."""
@@ -189,6 +187,9 @@ class Incident:
             action.name is ActionName.REBOOT and step.started is not None
             for action, step in zip(rescue.plan.actions, rescue.steps, strict=True)
         )
+
+    def _is_over(self, time: datetime) -> bool:
+        return self._over is not None and time > self._over
 
     def _note_form(self, fault: NodeFault) -> None:
         if fault.fault.inferred:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pipeline.clock import Clock, ManualClock
 from pipeline.execute.executor import Executor
 from pipeline.execute.intake import Intake
+from pipeline.execute.policies import PolicyBook
 from pipeline.execute.reload import Reload
 from pipeline.execute.store import RescueStore
 from pipeline.model.line import LogLine
@@ -34,6 +35,7 @@ class Live:
         intake: Intake,
         executor: Executor,
         store: RescueStore,
+        policies: PolicyBook,
         clock: Clock,
         reloads: Sequence[Reload] = (),
     ) -> None:
@@ -42,10 +44,12 @@ class Live:
         self._intake = intake
         self._executor = executor
         self._store = store
+        self._policies = policies
         self._clock = clock
 
     async def run(self) -> None:
         """Read and execute until cancelled; the counts that have grown are recorded on the way out."""
+        self._intake.restore()
         try:
             async with asyncio.TaskGroup() as tasks:
                 for source in self._sources:
@@ -66,6 +70,7 @@ class Live:
         while True:
             # Asked for before the tick, so that a rescue saved during the tick is not slept over.
             changed = asyncio.ensure_future(self._store.changed())
+            await self._policies.report()
             due = await self._executor.tick()
             await self._intake.sweep()
             idle = min(due - self._clock.now(), _LONGEST_IDLE) if due else _LONGEST_IDLE
@@ -82,6 +87,7 @@ class Replay:
         intake: Intake,
         executor: Executor,
         store: RescueStore,
+        policies: PolicyBook,
         clock: ManualClock,
         pause: Pause,
         otherwise: datetime,
@@ -91,12 +97,14 @@ class Replay:
         self._intake = intake
         self._executor = executor
         self._store = store
+        self._policies = policies
         self._clock = clock
         self._pause = pause
         self._otherwise = otherwise
 
     async def run(self) -> None:
         """Read every source to its end, then go on until no open rescue can go further."""
+        await self._policies.report()
         async for lines, delivery in self._from_the_first_stamp():
             for line in lines:
                 if line.time is not None:

@@ -23,8 +23,9 @@ class Reload:
 
     async def run(self) -> None:
         """Read again after each change, until cancelled."""
-        async for _ in awatch(*self._paths):
-            self.again()
+        if self._paths:
+            async for _ in awatch(*self._paths):
+                self.again()
 
     def again(self) -> bool:
         """Read once; return whether what was read is in force."""

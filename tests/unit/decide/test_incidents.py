@@ -323,9 +323,8 @@ def test_an_incident_takes_the_place_of_its_namesake() -> None:
     known = place(incidents, seen()).incident
     assert len(incidents) == 1
     assert place(incidents, seen(lookup=Lookup.NOT_READY)) == Repeat(known)
-    place(incidents, seen(48))
-    incidents.forget_skipped()
-    assert len(incidents) == 2
+    place(incidents, seen(at=2 * WINDOW), now=NOON + 2 * WINDOW)
+    assert len(incidents) == 1
 
 
 def test_lines_of_two_times_in_turns_are_two_incidents() -> None:

@@ -44,7 +44,7 @@ class Inside:
 
     def __init__(self, policies: str = REBOOT_79, world: World | None = None) -> None:
         self.world = world or World([gpu_node("gpu-1"), gpu_node("gpu-2")])
-        self.policies = PolicyBook(read_policies(parse_documents(policies, "p.yaml")))
+        self.policies = PolicyBook(read_policies(parse_documents(policies, "p.yaml")), self.world.cluster)
         self.pauses: list[float] = []
         self.incidents = Incidents(self.world.guards)
         self.policies.on_change(self.incidents.forget_skipped)

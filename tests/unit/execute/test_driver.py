@@ -1,0 +1,142 @@
+"""The two drivers: the log's own time, and the wall clock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+
+from pipeline.clock import ManualClock
+from pipeline.execute.driver import BEFORE_ALL_LOGS, Live, Replay
+from pipeline.model.rescue import Status
+from pipeline.sources.port import Delivery
+from tests.fakes.faults import NOON
+from tests.fakes.world import World, gpu_node
+from tests.unit.execute.test_intake import APPLICATION, OFF_THE_BUS, Inside
+
+
+class ListSource:
+    """Delivers what it was given; lives on if told so. `acked` is what it got back."""
+
+    def __init__(self, payloads: Sequence[str], live: bool = False) -> None:
+        self.live = live
+        self.read = 0
+        self.acked: list[int] = []
+        self._payloads = payloads
+
+    async def reach(self) -> str:
+        return "a list"
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        for number, payload in enumerate(self._payloads):
+
+            async def ack(number: int = number) -> None:
+                self.acked.append(number)
+
+            self.read += 1
+            yield Delivery(payload.encode(), f"list:{number}", ack)
+        if self.live:
+            await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _at(moment: datetime, text: str, node: str = "gpu-1") -> str:
+    return f"<3>1 {moment.isoformat()} {node} kernel - - - {text}"
+
+
+class Stage:
+    """A driver over a world, and how its time passed."""
+
+    def __init__(self, *payloads: str) -> None:
+        self.jumps: list[timedelta] = []
+        clock = ManualClock(BEFORE_ALL_LOGS)
+        self.world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], clock=clock)
+        self.inside = Inside(world=self.world)
+        self.source = ListSource(payloads)
+        self.replay = Replay(
+            [self.source],
+            self.inside.intake,
+            self.world.executor,
+            self.world.store,
+            self.inside.policies,
+            clock,
+            self._pause,
+            NOON,
+        )
+
+    async def _pause(self, jump: timedelta) -> None:
+        self.jumps.append(jump)
+
+    @property
+    def statuses(self) -> list[Status]:
+        return [rescue.status for rescue in self.world.store.all()]
+
+
+async def test_an_old_log_is_not_stale_and_its_rescues_end() -> None:
+    stage = Stage(_at(NOON, OFF_THE_BUS))
+    await stage.replay.run()
+    (rescue,) = stage.world.store.all()
+    assert (rescue.status, rescue.created) == (Status.SUCCEEDED, NOON)
+    assert stage.source.acked == [0]
+
+
+async def test_what_is_due_between_two_lines_is_done_before_the_second() -> None:
+    later = NOON + timedelta(hours=1)
+    stage = Stage(_at(NOON, OFF_THE_BUS), _at(later, OFF_THE_BUS))
+    await stage.replay.run()
+    first, second = stage.world.store.all()
+    assert (first.status, second.status) == (Status.SUCCEEDED, Status.SUCCEEDED)
+    assert first.ended is not None
+    assert first.ended < second.created == later
+
+
+async def test_a_line_that_is_older_than_those_before_it_is_stale() -> None:
+    stage = Stage(_at(NOON, APPLICATION), _at(NOON - timedelta(hours=1), OFF_THE_BUS))
+    await stage.replay.run()
+    assert stage.statuses == []
+    assert "stale" in stage.inside.told("reason")
+
+
+async def test_lines_without_a_time_wait_for_the_first_that_has_one() -> None:
+    stage = Stage(f"gpu-1 kernel: {OFF_THE_BUS}", _at(NOON - timedelta(days=900), APPLICATION, "gpu-2"))
+    await stage.replay.run()
+    times = {record.document["@timestamp"][:10] for record in stage.world.sink.records}
+    assert times == {"2024-06-03"}
+    assert stage.source.acked == [0, 1]
+
+
+async def test_a_log_without_any_time_is_of_the_moment_it_is_read() -> None:
+    stage = Stage(APPLICATION)
+    await stage.replay.run()
+    assert {record.time for record in stage.world.sink.records} == {NOON}
+
+
+async def test_nobody_waits_for_jumps_while_nothing_is_rescued() -> None:
+    stage = Stage(*(_at(NOON + timedelta(hours=hour), APPLICATION) for hour in range(5)))
+    await stage.replay.run()
+    assert stage.jumps == []
+
+
+async def test_a_rescue_that_is_held_for_good_does_not_keep_the_replay_from_ending() -> None:
+    stage = Stage(_at(NOON, OFF_THE_BUS))
+    stage.world.cluster.troubles.cache_synced = False
+    await stage.replay.run()
+    assert all(status.ended or status is Status.HELD for status in stage.statuses)
+    assert len(stage.statuses) == 1
+
+
+async def test_a_live_run_works_side_by_side_and_ends_in_good_order_when_cancelled() -> None:
+    world = World([gpu_node("gpu-1"), gpu_node("gpu-2")])
+    inside = Inside(world=world)
+    lines = [_at(NOON, OFF_THE_BUS), *(_at(NOON + timedelta(seconds=n), APPLICATION, "gpu-2") for n in range(3))]
+    source = ListSource(lines, live=True)
+    live = Live([source], inside.intake, world.executor, world.store, inside.policies, world.clock)
+    running = asyncio.create_task(live.run())
+    async with asyncio.timeout(10):
+        while "step-started" not in inside.told("action") or len(source.acked) < 4:
+            await asyncio.wait({running}, timeout=0.01)
+    running.cancel()
+    await asyncio.wait({running}, timeout=10)
+    assert running.cancelled()
+    assert world.cluster.nodes()["gpu-1"].unschedulable
+    assert world.sink.records[-1].document["gpu_rescue"]["fault"]["count"] == 3
