@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pytimeparse.timeparse import timeparse
 
 _WITH_UNITS = re.compile(r"\s*([0-9.]+\s*[A-Za-z]+[\s,]*)+", re.ASCII)
@@ -42,5 +42,10 @@ def _validated(value: Any) -> timedelta:
     raise ValueError(f"{value!r} is not a duration; write it with its unit, like 20min, 1day3h5min or 90s")
 
 
-Duration = Annotated[timedelta, BeforeValidator(_validated), PlainSerializer(format_duration, return_type=str)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_validated),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["90s", "20min", "1day3h5min"]}),
+]
 """A pydantic field that takes a duration as text."""

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.decide.planner import in_order
+from pipeline.decide.wording import described, names
 from pipeline.errors import ConflictError
-from pipeline.model.plan import Action, ActionName, Plan
+from pipeline.model.plan import ActionName, Plan
 from pipeline.model.rescue import Entry, EventAction, Rescue, StepState
 
 
@@ -88,9 +89,10 @@ def _aligned(rescue: Rescue, plan: Plan) -> tuple[StepState, ...]:
 
 def _entry(first: Rescue, second: Rescue, plan: Plan, now: datetime) -> Entry:
     fault = second.cause.fault
+    say = names if names(plan.actions) != names(first.plan.actions) else described
     message = (
         f"{first.node}: {fault.kind} {fault.code} (rescue {second.name}) asks for more; "
-        f"the plan is now {_names(plan.actions)} instead of {_names(first.plan.actions)}"
+        f"the plan is now {say(plan.actions)} instead of {say(first.plan.actions)}"
     )
     details: dict[str, str | int | bool] = {
         "folded": second.name,
@@ -98,7 +100,3 @@ def _entry(first: Rescue, second: Rescue, plan: Plan, now: datetime) -> Entry:
         "rule": second.plan.rule,
     }
     return Entry(now, EventAction.RESCUE_ESCALATED, message, details=details)
-
-
-def _names(actions: tuple[Action, ...]) -> str:
-    return ", ".join(action.name for action in actions)

@@ -176,9 +176,11 @@ class Incident:
         """Take note of what became of its rescue, or of the one that took its rescue over.
 
         The incident is over at the reboot that cured it, or when its rescue was cancelled because the fault counted no
-        longer: what comes later is another one. A rescue that failed, only cordoned, was taken over or was cancelled by
-        a person leaves it as it is, or each further line of a storm would open one more.
+        longer: what comes later is another one. A rescue that failed, only cordoned or was cancelled by a person leaves
+        it as it is, or each further line of a storm would open one more. For one that was taken over the other speaks.
         """
+        if rescue.reason == CancelReason.FOLDED:
+            return
         if rescue.rebooted_at is not None:
             self._over = rescue.rebooted_at
         elif rescue.status is Status.CANCELLED and rescue.reason in (CancelReason.STALE, CancelReason.OLDER_THAN_BOOT):

@@ -1,13 +1,13 @@
 """The parts of a rescue record, in Elastic Common Schema names and our own under `gpu_rescue`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.durations import format_duration
+from pipeline.decide.wording import describe
 from pipeline.model.fault import Fault, NodeFault
-from pipeline.model.plan import Action, Plan, Skip
+from pipeline.model.plan import Plan, Skip
 from pipeline.model.rescue import EventAction, Rescue
 
 ECS_VERSION = "8.17"
@@ -161,24 +161,6 @@ def log_part(fault: Fault) -> Json:
     return {"original": fault.line.original or fault.line.text}
 
 
-def describe(action: Action) -> str:
-    """An action of a plan and what it was told, as people write it: `drain (waittime 20min, onTimeout fail)`."""
-    told = []
-    for key, value in asdict(action).items():
-        if key in _ATTRIBUTES and value:
-            text = format_duration(value) if isinstance(value, timedelta) else str(value)
-            told.append(f"{_ATTRIBUTES[key]} {text}")
-    return f"{action.name} ({', '.join(told)})" if told else str(action.name)
-
-
-_ATTRIBUTES = {"waittime": "waittime", "on_timeout": "onTimeout", "timeout": "timeout", "force": "force"}
-
-
 def present(**fields: Any) -> Json:
     """The fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def names(actions: Sequence[Action]) -> str:
-    """The names of actions, in order, for a sentence."""
-    return ", ".join(str(action.name) for action in actions)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pipeline.execute.documents import names
+from pipeline.decide.wording import names
 from pipeline.model.fault import NodeFault
 from pipeline.model.plan import Plan, Reboot
 from pipeline.model.rescue import (

@@ -425,6 +425,16 @@ def test_the_incidents_of_rescues_that_were_taken_over_end_with_the_one_that_did
     assert place(incidents, seen(62, at=2 * MINUTE)) == Repeat(other)
 
 
+def test_for_a_rescue_that_was_taken_over_the_other_one_speaks() -> None:
+    incidents = Incidents(SETTINGS)
+    leader = place(incidents, seen(79, boot_id="a")).incident
+    folded = place(incidents, seen(48, boot_id="a")).incident
+    under_way = rebooted(rescue(leader.name, cause=leader.lead), MINUTE, Status.RUNNING)
+    incidents.close(replace(under_way, folded=(folded.name,)))
+    incidents.close(ended(folded, Status.CANCELLED, CancelReason.FOLDED))
+    assert place(incidents, seen(48, boot_id="b", at=2 * MINUTE)) == Repeat(folded)
+
+
 def test_a_companion_after_the_end_belongs_to_nobody() -> None:
     incidents = Incidents(SETTINGS)
     incident = place(incidents, seen(149)).incident
