@@ -14,6 +14,7 @@ COPY --from=build /wheels /wheels
 RUN python -m pip install --no-cache-dir --require-hashes -r /tmp/requirements.txt \
     && python -m pip install --no-cache-dir --no-deps /wheels/*.whl \
     && rm -r /wheels /tmp/requirements.txt
+RUN install -d -o 65532 -g 65532 /var/lib/gpu-rescue
 USER 65532:65532
 WORKDIR /var/lib/gpu-rescue
 ENTRYPOINT ["gpu-rescue"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.app import build
-from pipeline.cli.board import Board
+from pipeline.cli.board import Board, Totals
 from pipeline.cli.console import rescues_table, summary_table
 from pipeline.settings import read_settings, shipped
 from sinks.base import Record
@@ -38,7 +38,11 @@ async def _draw(console: Console, records: Path) -> None:
         settings = read_settings(shipped() / "pipeline.yaml", [f"sinks.0.path={records}"])
         app = build(settings, _no_pause, watch, stack)
         await app.driver.run()
-    console.print(rescues_table(list(board.rows.values())), "", summary_table(board, app.lines_read))
+    console.print(
+        rescues_table(list(board.rows.values())),
+        "",
+        summary_table(board, Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines)),
+    )
 
 
 def main() -> None:

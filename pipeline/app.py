@@ -24,6 +24,7 @@ from pipeline.execute.driver import BEFORE_ALL_LOGS, Live, Pause, Replay
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.intake import Intake
 from pipeline.execute.policies import PolicyBook
+from pipeline.execute.recognition import Oddities, Recognition
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.reload import Reload
 from pipeline.execute.store_memory import MemoryStore
@@ -47,6 +48,8 @@ class App:
 
     driver: Live | Replay
     sources: Sequence[Source]
+    sink: Sink
+    oddities: Oddities
 
     @property
     def simulated_time(self) -> bool:
@@ -181,13 +184,14 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     enricher = Enricher(seen, matcher.catalogue, settings.enrich, *newcomers)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
-    intake = Intake(
-        Decoder(settings.decode), matcher, enricher, policies, incidents, store, recorder, settings.guards, clock
-    )
+    recognition = Recognition(Decoder(settings.decode), matcher, enricher, WallClock())
+    intake = Intake(recognition, policies, incidents, store, recorder, settings.guards, clock, settings.execute.settle)
     executor = Executor(
         store, acted_on, runners(acted_on, policies), recorder, settings.guards, clock, settings.execute
     )
     if isinstance(clock, ManualClock):
-        return App(Replay(sources, intake, executor, store, policies, clock, pause, datetime.now(UTC)), sources)
+        present = datetime.now(UTC)
+        driver = Replay(sources, intake, executor, store, policies, clock, pause, present)
+        return App(driver, sources, sink, recognition.oddities)
     again = reloads(settings, seen, matcher, enricher, incidents, policies)
-    return App(Live(sources, intake, executor, store, policies, clock, again), sources)
+    return App(Live(sources, intake, executor, store, policies, clock, again), sources, sink, recognition.oddities)

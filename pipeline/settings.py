@@ -53,7 +53,7 @@ SinkConfig = FileSinkConfig
 class LogSettings(Strict):
     """What the process says of itself on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("warning", description="The least that is told.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is told.")
 
 
 class Settings(Strict):

@@ -34,6 +34,15 @@ class Row:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What no record tells: lines read, damaged messages by problem, driver lines that no pattern knew."""
+
+    lines_read: int
+    problems: Mapping[str, int]
+    unknown_driver_lines: int
+
+
 @dataclass(slots=True)
 class Board:
     """Takes records in the order they are made."""

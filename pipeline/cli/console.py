@@ -1,14 +1,18 @@
 """How a run is shown: a live table on a terminal, one plain line per record in a pipe, a summary at the end."""
 
+import os
+import re
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 
+import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.cli.board import Board, Row
+from pipeline.cli.board import Board, Row, Totals
 from sinks.base import Record
 
 _STYLES = {
@@ -20,24 +24,41 @@ _STYLES = {
     "Pending": "white",
 }
 _LATEST = 8
+_NODES = 4
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class PlainConsole:
     """One line per record: time, node, what happened, in one sentence."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self) -> None:
         self.board = Board()
-        self._console = console
+        self._reader_gone = False
 
     def begin(self, heading: str) -> None:
         """Print the heading."""
-        self._console.out(heading, highlight=False)
+        self.say(heading)
 
     def show(self, records: Sequence[Record]) -> None:
         """Print the records."""
         for record in records:
             self.board.take(record)
-            self._console.out(line_of(record), highlight=False)
+            self.say(line_of(record))
+
+    def summarise(self, totals: Totals) -> None:
+        """Print what was seen, decided, done and skipped."""
+        for heading, rows in _sections(self.board, totals):
+            for what, count in rows:
+                self.say(f"{heading.lower()}: {what.strip()}: {count}")
+
+    def say(self, text: str) -> None:
+        """Print one line; when the reader has gone (`| head`), rescues go on without a word."""
+        if not self._reader_gone:
+            try:
+                click.echo(text)
+            except BrokenPipeError:
+                self._reader_gone = True
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def close(self) -> None:
         """Nothing is held back."""
@@ -50,6 +71,7 @@ class LiveConsole:
         self.board = Board()
         self._heading = ""
         self._latest: list[str] = []
+        self._console = console
         self._live = Live(console=console, refresh_per_second=12, get_renderable=self._render, transient=False)
 
     def begin(self, heading: str) -> None:
@@ -62,6 +84,14 @@ class LiveConsole:
         for record in records:
             self.board.take(record)
             self._latest = [*self._latest[1 - _LATEST :], line_of(record)]
+
+    def summarise(self, totals: Totals) -> None:
+        """Print what was seen, decided, done and skipped."""
+        self._console.print(summary_table(self.board, totals))
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._console.out(text, highlight=False)
 
     def close(self) -> None:
         """Leave the last picture on the screen."""
@@ -77,7 +107,9 @@ def line_of(record: Record) -> str:
     body = record.document
     node = body.get("host", {}).get("name", "-")
     reason = f" [{body['event']['reason']}]" if "reason" in body["event"] else ""
-    return f"{_clock(record.time)}  {node:<16}  {body['event']['action']:<17}  {body['message']}{reason}"
+    text = f"{_clock(record.time)}  {node:<16}  {body['event']['action']:<17}  {body['message']}{reason}"
+    # What a log says must not steer the terminal that shows it.
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def rescues_table(rows: Sequence[Row]) -> Table:
@@ -91,38 +123,35 @@ def rescues_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def summary_table(board: Board, lines_read: int) -> Table:
+def summary_table(board: Board, totals: Totals) -> Table:
     """What was seen, decided, done and skipped, with the reasons."""
     table = Table(title="Summary", title_justify="left")
     table.add_column("")
     table.add_column("What")
     table.add_column("Count", justify="right")
-    for heading, rows in _sections(board, lines_read):
+    for heading, rows in _sections(board, totals):
         for number, (what, count) in enumerate(rows):
             table.add_row(heading if number == 0 else "", what, str(count), end_section=number == len(rows) - 1)
     return table
 
 
-def summary_lines(board: Board, lines_read: int) -> list[str]:
-    """The same as plain lines, for a pipe."""
-    return [
-        f"{heading.lower()}: {what}: {count}" for heading, rows in _sections(board, lines_read) for what, count in rows
-    ]
-
-
-def _sections(board: Board, lines_read: int) -> list[tuple[str, list[tuple[str, int]]]]:
+def _sections(board: Board, totals: Totals) -> list[tuple[str, list[tuple[str, int]]]]:
     repeated = sum(count - 1 for count in board.repeats.values())
-    seen = [("lines read", lines_read), ("incidents", board.seen.total()), ("repeats of these", repeated)]
-    skipped = [
-        (f"{reason} ({', '.join(sorted(board.skipped_nodes[reason])[:4])})", count)
-        for reason, count in board.skipped.most_common()
-    ]
+    seen = [("lines read", totals.lines_read), ("incidents", board.seen.total()), ("repeats of these", repeated)]
+    odd = [(f"messages with {problem}", count) for problem, count in sorted(totals.problems.items())]
+    if totals.unknown_driver_lines:
+        odd.append(("driver lines that no pattern knew", totals.unknown_driver_lines))
     return [
-        ("Seen", seen + [(f"  {fault}", count) for fault, count in sorted(board.seen.items())]),
+        ("Seen", seen + [(f"  {fault}", count) for fault, count in sorted(board.seen.items())] + odd),
         ("Decided", [(f"rescue by policy {policy}", count) for policy, count in board.decided.most_common()]),
         ("Done", [(f"rescues {state}", count) for state, count in board.states.most_common()]),
-        ("Skipped", skipped),
+        ("Skipped", [(f"{reason} ({_some(board, reason)})", count) for reason, count in board.skipped.most_common()]),
     ]
+
+
+def _some(board: Board, reason: str) -> str:
+    nodes = sorted(board.skipped_nodes[reason])
+    return ", ".join(nodes[:_NODES]) + (f" and {len(nodes) - _NODES} more nodes" if len(nodes) > _NODES else "")
 
 
 def _clock(moment: datetime) -> str:

@@ -3,18 +3,25 @@
 import asyncio
 import json
 import signal
+import socket
+import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from pipeline.app import build
-from pipeline.cli.console import LiveConsole, PlainConsole, summary_lines, summary_table
+from pipeline.cli.board import Totals
+from pipeline.cli.console import LiveConsole, PlainConsole
 from pipeline.cli.options import config, sets
+from pipeline.errors import BadInputError, Complaint
 from pipeline.settings import Settings, read_settings, shipped
+from pipeline.telemetry import configure_logging
+from sinks.base import Sink, SinkError
 
 _SPEED = 600
 _LONGEST_PAUSE = 0.25
@@ -44,7 +51,7 @@ async def _no_pause(jump: timedelta) -> None:
 @config
 @sets
 @click.option("--source", metavar="PATH", help="Read this kernel log instead; - is standard input.")
-@click.option("--follow", is_flag=True, help="With --source: go on as the file grows, as tail -F does.")
+@click.option("--follow", is_flag=True, help="With --source: go on by the wall clock, as tail -F does.")
 def run(config: Path | None, overrides: tuple[str, ...], source: str | None, follow: bool) -> None:
     """Run the pipeline until its sources end, or until it is told to stop (SIGTERM, Ctrl-C).
 
@@ -54,42 +61,52 @@ def run(config: Path | None, overrides: tuple[str, ...], source: str | None, fol
     \b
     Example:
       gpu-rescue run
+      dmesg -w | gpu-rescue run --source - --follow
       gpu-rescue run --source /var/log/kern.log --follow
       gpu-rescue run -c /etc/gpu-rescue/pipeline.yaml --set dry_run=true
     """
-    if follow and (source is None or source == "-"):
-        raise click.UsageError("--follow goes with --source PATH")
+    if follow and source is None:
+        raise click.UsageError("--follow goes with --source")
     own = () if source is None else _own_source(source, follow, embedded=config is None)
     settings = read_settings(config or shipped() / "pipeline.yaml", [*own, *overrides])
+    configure_logging(json=not sys.stderr.isatty(), level=settings.log.level)
     asyncio.run(_run(settings))
 
 
 def _own_source(source: str, follow: bool, embedded: bool) -> list[str]:
     """The settings that replace the sources; the sample cluster has nothing to do with somebody's own log."""
-    described = (
-        {"type": "stdin"} if source == "-" else {"type": "file", "path": str(Path(source).absolute()), "follow": follow}
-    )
+    described: dict[str, Any] = {"follow": follow}
+    if source == "-":
+        described |= {"type": "stdin", "node": socket.gethostname()}
+    else:
+        path = Path(source.removeprefix("file://")).absolute()
+        described |= {"type": "file", "path": str(path), "node_from_file_name": True}
     return [f"sources={json.dumps([described])}"] + (["cluster={type: simulated}"] if embedded else [])
 
 
 async def _run(settings: Settings) -> None:
     console = Console()
     people = console.is_terminal
-    view = LiveConsole(console) if people else PlainConsole(console)
+    view = LiveConsole(console) if people else PlainConsole()
     try:
         async with AsyncExitStack() as stack:
             app = build(settings, Pacing() if people else _no_pause, view.show, stack)
+            await _reach(app.sink)
             view.begin(_SIMULATED + (_FASTER if app.simulated_time else ""))
             await _until_stopped(app.driver.run())
     finally:
         view.close()
-    lines_read = app.lines_read
-    if people:
-        console.print(summary_table(view.board, lines_read))
-    else:
-        console.out("\n".join(summary_lines(view.board, lines_read)), highlight=False)
-    for sink in settings.sinks:
-        console.out(f"records: {sink.path}", highlight=False)
+    view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
+    view.say("records: " + ", ".join(str(sink.path) for sink in settings.sinks))
+
+
+async def _reach(sink: Sink) -> None:
+    """Find out at the start, and not at the first fault, that records could not be kept."""
+    try:
+        await sink.reach()
+    except SinkError as error:
+        if error.retry_after is None:
+            raise BadInputError(Complaint("sinks", str(error))) from error
 
 
 async def _until_stopped(running: Coroutine[None, None, None]) -> None:

@@ -1,8 +1,13 @@
-"""Whether a fault belongs to a boot that is over."""
+"""What boot ids tell: whether a fault is of a boot that is over, whether a node was rebooted since."""
 
 from datetime import datetime
 
 from pipeline.model.fault import NodeFault
+from pipeline.model.node import Node
+from pipeline.model.plan import ActionName
+from pipeline.model.rescue import FailReason, Rescue, Status
+
+_REBOOT_FAILED = (FailReason.REBOOT_TIMEOUT, FailReason.REBOOT_UNCERTAIN)
 
 
 def same_boot(one: str, other: str) -> bool:
@@ -13,19 +18,37 @@ def same_boot(one: str, other: str) -> bool:
 def earlier_boot(fault: NodeFault, boot_id: str | None, booted_at: datetime | None) -> str | None:
     """Say why the fault is older than the node's boot *boot_id*, first seen at *booted_at*; None if that is not known.
 
-    The boot id that the line itself carries decides. Without one, a node whose boot id has changed since the fault was
-    enriched has rebooted since, and a fault before *booted_at* is of an earlier boot.
+    The boot id that the line itself carries decides. Without one it is the boot that the node was in when the fault was
+    enriched: if the node is in another one now it has rebooted since, and a fault of before *booted_at* is of an
+    earlier one. A fault of which neither is known is never called older: the kernel prints its first lines before the
+    kubelet posts the new boot id, so that a line from before *booted_at* may well be of this boot.
     """
-    of_line = fault.fault.line.boot_id
-    if of_line and boot_id:
-        if same_boot(of_line, boot_id):
-            return None
+    of_line, then = fault.fault.line.boot_id, fault.boot_id
+    if not boot_id or (of_line and same_boot(of_line, boot_id)):
+        return None
+    if of_line:
         return f"its line is of boot {of_line}, the node {fault.node} is in boot {boot_id}"
-    if fault.boot_id and boot_id and not same_boot(fault.boot_id, boot_id):
-        return f"the node {fault.node} was in boot {fault.boot_id} then and is in boot {boot_id} now"
-    if booted_at is not None and fault.time < booted_at:
+    if then and not same_boot(then, boot_id):
+        return f"the node {fault.node} was in boot {then} then and is in boot {boot_id} now"
+    if then and booted_at is not None and fault.time < booted_at:
         return f"it happened at {fault.time.isoformat()}, the node {fault.node} has booted at {booted_at.isoformat()}"
     return None
+
+
+def left_by_failed_reboot(node: Node, rescue: Rescue) -> bool:
+    """Whether the rescue's reboot failed and the node, as far as is known, is still in the boot in which it left it.
+
+    That is the boot of before, as the step's memo has it; or the next one, if the machine did reboot (`rebooted_at`)
+    and did not come back whole.
+    """
+    if rescue.status is not Status.FAILED or rescue.reason not in _REBOOT_FAILED:
+        return False
+    steps = zip(rescue.plan.actions, rescue.steps, strict=True)
+    memo = next((step.memo for action, step in steps if action.name is ActionName.REBOOT), {})
+    if "rebooted_at" in memo:
+        return node.booted_at is None or rescue.ended is None or node.booted_at <= rescue.ended
+    before = memo.get("boot_id")
+    return not before or not node.boot_id or same_boot(before, node.boot_id)
 
 
 def _bare(boot_id: str) -> str:

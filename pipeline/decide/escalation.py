@@ -1,13 +1,18 @@
 """What becomes of the plan of a rescue that takes over another one on the same node."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from pipeline.decide.errorcodes import severity
 from pipeline.decide.planner import in_order
 from pipeline.decide.wording import described, names
 from pipeline.errors import ConflictError
+from pipeline.model.fault import NodeFault
 from pipeline.model.plan import ActionName, Plan
 from pipeline.model.rescue import Entry, EventAction, Rescue, StepState
+
+FAMILY = timedelta(seconds=2)
+"""How far apart the faults of one family are at the most; drivers print them within a second."""
 
 
 def takes_over(leader: Rescue) -> bool:
@@ -28,11 +33,15 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
     Actions: all that either plan has, in the order of every plan. What *first* has started stays as it is; an action
     that both have is told what the rule of the higher priority says, *first*'s if they are equal.
 
-    Whether the node comes back: offline, in either, and it does not. Otherwise the plans that reboot have the say, and
-    it comes back only if each of them returns it: a rule that reboots and leaves the node cordoned wants a person to
-    look. A plan that does not reboot says nothing about what follows a reboot: it cordoned because of a fault that the
-    reboot of the other one is to clear, and were it to keep the node out, each of the lesser faults that come with a
-    great one would (48 brings 63 and 94, and the global policy cordons for them).
+    Whether the node comes back: only if every plan returns it. A rescue leaves the node as its policy says, and a plan
+    without unCordon, be it a cordon alone, leaves it to a person. Had that rescue ended a moment earlier, its cordon
+    would be there and nobody else's unCordon would lift it; the outcome must not hang on that moment.
+
+    Faults of one family are one fault, told several times (48, 63, 94, 154): of these only the worst one's plan has a
+    say in that.
+
+    `due` is now, because the plan may have dropped a waittime. `last_seen` is the newer one, because a held rescue is
+    given up by the age of it. `count` and `first_seen` stay *first*'s own: each rescue counts its own fault.
 
     Raises ConflictError when *first* has ended or gone too far to take another one over: ask `admit` again.
     """
@@ -45,8 +54,7 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
         first,
         plan=plan,
         steps=_aligned(first, plan),
-        count=first.count + second.count,
-        first_seen=min(first.first_seen, second.first_seen),
+        due=now,
         last_seen=max(first.last_seen, second.last_seen),
         folded=(*first.folded, second.name),
     )
@@ -62,7 +70,7 @@ def _merged(first: Rescue, second: Rescue) -> Plan:
         begun = states[action.name].started is not None
         if begun or not outranked or action.name not in chosen:
             chosen[action.name] = action
-    if not _returns(mine, theirs):
+    if not all(_returns(plan) for plan in _heard(first, second)):
         chosen.pop(ActionName.UNCORDON, None)
     actions = in_order(chosen.values())
     if actions == mine.actions:
@@ -71,11 +79,25 @@ def _merged(first: Rescue, second: Rescue) -> Plan:
     return Plan(actions, stronger.policy, stronger.rule, stronger.priority, stronger.considered)
 
 
-def _returns(*plans: Plan) -> bool:
-    names = [{action.name for action in plan.actions} for plan in plans]
-    rebooting = [plan for plan in names if ActionName.REBOOT in plan]
-    offline = any(ActionName.OFFLINE in plan for plan in names)
-    return not offline and all(ActionName.UNCORDON in plan for plan in rebooting)
+def _returns(plan: Plan) -> bool:
+    # offline excludes unCordon, so that a plan that takes the node out for good does not return it either.
+    return any(action.name is ActionName.UNCORDON for action in plan.actions)
+
+
+def _heard(first: Rescue, second: Rescue) -> tuple[Plan, ...]:
+    """The plans that have a say in whether the node comes back."""
+    if first.begun or not same_family(first.cause, second.cause):
+        return first.plan, second.plan
+    return (max((first, second), key=_weight).plan,)
+
+
+def same_family(one: NodeFault, other: NodeFault) -> bool:
+    """Whether two faults of a node are one that the driver tells in several ways: the same GPU, at the same time."""
+    return one.fault.pci == other.fault.pci is not None and abs(one.time - other.time) <= FAMILY
+
+
+def _weight(rescue: Rescue) -> tuple[int, int]:
+    return severity(rescue.cause).rank, rescue.plan.priority
 
 
 def _states(rescue: Rescue) -> dict[ActionName, StepState]:
@@ -91,7 +113,7 @@ def _entry(first: Rescue, second: Rescue, plan: Plan, now: datetime) -> Entry:
     fault = second.cause.fault
     say = names if names(plan.actions) != names(first.plan.actions) else described
     message = (
-        f"{first.node}: {fault.kind} {fault.code} (rescue {second.name}) asks for more; "
+        f"{first.node}: {fault.kind} {fault.code} (rescue {second.name}) is taken over; "
         f"the plan is now {say(plan.actions)} instead of {say(first.plan.actions)}"
     )
     details: dict[str, str | int | bool] = {
@@ -99,4 +121,4 @@ def _entry(first: Rescue, second: Rescue, plan: Plan, now: datetime) -> Entry:
         "policy": second.plan.policy,
         "rule": second.plan.rule,
     }
-    return Entry(now, EventAction.RESCUE_ESCALATED, message, details=details)
+    return Entry(now, EventAction.RESCUE_ESCALATED, message, plan=plan, details=details)

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from pipeline.decide.boots import earlier_boot
+from pipeline.decide.boots import earlier_boot, left_by_failed_reboot
+from pipeline.decide.breaker import out_of_service
 from pipeline.decide.escalation import takes_over
 from pipeline.decide.rules import UnknownCodes
 from pipeline.documents import Strict
 from pipeline.durations import Duration, format_duration
 from pipeline.model.fault import Lookup, NodeFault
 from pipeline.model.node import Node
-from pipeline.model.ownership import CORDONED_AT, CORDONED_BY
-from pipeline.model.plan import Considered, Skip, SkipReason
+from pipeline.model.ownership import OFFLINE
+from pipeline.model.plan import ActionName, Considered, Skip, SkipReason
 from pipeline.model.rescue import CancelReason, HoldReason, Rescue
 
 _MOMENT = timedelta(0)
+_OUT_FOR_GOOD = "the node was taken out for good, and only a person brings it back"
 
 
 class GuardSettings(Strict):
@@ -28,6 +30,12 @@ class GuardSettings(Strict):
         gt=_MOMENT,
         description="A fault older than this, or as far ahead of the clock, is recorded and never acted on. 10min "
         "covers a shipper's usual delay; a consumer that comes back after hours must reboot nothing.",
+    )
+    max_hold: Duration = Field(
+        timedelta(hours=2),
+        gt=_MOMENT,
+        description="A rescue that has not begun is given up when its fault was last seen longer ago than this. 2h let "
+        "the breaker close or a person look; after that a held rescue would act on what is no longer so.",
     )
     max_nodes: int = Field(
         5,
@@ -92,8 +100,8 @@ Admission = Go | Hold | Fold | Cancel
 def gate(fault: NodeFault, settings: GuardSettings, now: datetime, last_rescue: Rescue | None) -> Skip | None:
     """Say why the fault may lead to no rescue whatever the policies say; None when they may decide.
 
-    *last_rescue* is the node's newest one that has rebooted it. What the line is comes before when it was, so that the
-    reason is the one that will not change when it is read again.
+    *last_rescue* is the node's newest one that has rebooted it, with the new boot proven. What the line is comes before
+    when it was, so that the reason is the one that will not change when it is read again.
     """
     reasons = (_of_line(fault, settings), _of_node(fault), _of_time(fault, settings, now, last_rescue))
     return next((skip for skip in reasons if skip is not None), None)
@@ -126,6 +134,8 @@ def _of_node(fault: NodeFault) -> Skip | None:
         return skipped(fault, SkipReason.NODE_UNNAMED, "the line names no node")
     if fault.lookup is Lookup.AMBIGUOUS:
         return skipped(fault, SkipReason.NODE_AMBIGUOUS, "more than one node answers to that name")
+    if OFFLINE in fault.labels:
+        return skipped(fault, SkipReason.NODE_OFFLINE, _OUT_FOR_GOOD)
     return None
 
 
@@ -139,7 +149,8 @@ def _of_time(fault: NodeFault, settings: GuardSettings, now: datetime, last_resc
     if (why_not := earlier_boot(fault, fault.boot_id, fault.booted_at)) is not None:
         return skipped(fault, SkipReason.OLDER_THAN_BOOT, why_not)
     if last_rescue is not None and (rebooted := last_rescue.rebooted_at) is not None and fault.time <= rebooted:
-        why = f"it is not later than {rebooted.isoformat()}, when rescue {last_rescue.name} rebooted the node"
+        when = f"when the node was first seen in the boot that rescue {last_rescue.name} had led to"
+        why = f"it is not later than {rebooted.isoformat()}, {when}"
         return skipped(fault, SkipReason.OLDER_THAN_RESCUE, why)
     return None
 
@@ -149,54 +160,87 @@ def _too_old(age: timedelta, settings: GuardSettings) -> str:
 
 
 def admit(
-    rescue: Rescue, open_rescues: Sequence[Rescue], nodes: Mapping[str, Node], now: datetime, settings: GuardSettings
+    rescue: Rescue, rescues: Sequence[Rescue], nodes: Mapping[str, Node], now: datetime, settings: GuardSettings
 ) -> Admission:
-    """Say whether the rescue may start its next disruptive step now.
+    """Say whether the rescue may start its next step now; unCordon always may: it only gives back.
 
-    What must hold for the whole cluster is decided here alone. Whoever asks saves the start of the step before the next
-    rescue asks, because a rescue counts from its first started step on. One that has begun goes on even when its node
-    has left the cache: the step asks the server, and ends the rescue if the node is gone.
+    *rescues* are all that are open, those of the same node that have ended, and those of any node that have ended
+    within the last CACHE_LAG. What must hold for the whole cluster is decided here alone. Whoever asks saves the start
+    of the step before the next rescue asks, because a rescue counts from its first started step on. One that has begun
+    goes on even when its node has left the cache: the step asks the server, and ends the rescue if the node is gone.
     """
+    if rescue.current is not None and rescue.plan.actions[rescue.current].name is ActionName.UNCORDON:
+        return Go()
     node = nodes.get(rescue.node)
-    if node is None and not rescue.begun:
-        return _without_node(rescue, now, settings)
-    if (why := _outdated(rescue, node)) is not None:
-        return Cancel(CancelReason.OLDER_THAN_BOOT, f"{rescue.node}: the fault is older than the node's boot: {why}")
-    if (into := next((other.name for other in open_rescues if rescue.name in other.folded), None)) is not None:
-        # A crash fell between the taking over and this one's end: what it asked for is being done.
-        return Fold(into)
-    leader = _leader(rescue, open_rescues, node)
-    if leader.name != rescue.name:
-        return _behind(rescue, leader)
-    return Go() if rescue.begun else _breaker(rescue, open_rescues, nodes, now, settings)
+    against = (
+        _taken_over(rescue, rescues)
+        or _given_up(rescue, node, now, settings)
+        or _without_node(rescue, node)
+        or _behind(rescue, _leader(rescue, rescues, node, now, settings))
+    )
+    if against is None and not rescue.begun:
+        against = _for_a_person(rescue, rescues, node) or _breaker(rescue, rescues, nodes, now, settings)
+    return against or Go()
 
 
-def _without_node(rescue: Rescue, now: datetime, settings: GuardSettings) -> Hold | Cancel:
+def _taken_over(rescue: Rescue, rescues: Iterable[Rescue]) -> Fold | Cancel | None:
+    """A crash has fallen between the taking over and the end of this one: what it asked for is being done, or was."""
+    into = next((other for other in rescues if rescue.name in other.folded), None)
+    if into is None:
+        return None
+    if into.status.ended:
+        return Cancel(CancelReason.FOLDED, f"{rescue.node}: rescue {into.name} had taken it over, and has ended")
+    return Fold(into.name)
+
+
+def _given_up(rescue: Rescue, node: Node | None, now: datetime, settings: GuardSettings) -> Cancel | None:
+    """Why a rescue that has not begun counts no longer; one that has is brought to its end."""
+    if rescue.begun:
+        return None
     age = now - rescue.last_seen
-    if age > settings.max_age:
-        told = f"the cluster has no node of this name, and the fault counts no longer: {_too_old(age, settings)}"
-        return Cancel(CancelReason.STALE, f"{rescue.node}: {told}")
+    if node is None:
+        why = f"the cluster has no node of this name, and the fault counts no longer: {_too_old(age, settings)}"
+        return Cancel(CancelReason.STALE, f"{rescue.node}: {why}") if age > settings.max_age else None
+    if OFFLINE in node.labels:
+        return Cancel(CancelReason.NODE_OFFLINE, f"{rescue.node}: {_OUT_FOR_GOOD}")
+    if (older := _of_earlier_boot(rescue, node)) is not None:
+        return Cancel(CancelReason.OLDER_THAN_BOOT, f"{rescue.node}: the fault is older than the node's boot: {older}")
+    why = f"it was last seen {format_duration(age)} ago, more than {format_duration(settings.max_hold)} (max_hold)"
+    stale = Cancel(CancelReason.STALE, f"{rescue.node}: the fault counts no longer: {why}")
+    return stale if age > settings.max_hold else None
+
+
+def _of_earlier_boot(rescue: Rescue, node: Node) -> str | None:
+    if not node.ready and not rescue.cause.boot_id:
+        # It was not Ready when the fault was read and is not now: its boot id may still be that of the boot before.
+        return None
+    return earlier_boot(rescue.cause, node.boot_id, node.booted_at)
+
+
+def _without_node(rescue: Rescue, node: Node | None) -> Hold | None:
+    if node is not None or rescue.begun:
+        return None
     return Hold(HoldReason.NODE_UNKNOWN, f"{rescue.node}: the cluster has no node of this name")
 
 
-def _outdated(rescue: Rescue, node: Node | None) -> str | None:
-    return None if rescue.begun or node is None else earlier_boot(rescue.cause, node.boot_id, node.booted_at)
-
-
-def _leader(rescue: Rescue, open_rescues: Iterable[Rescue], node: Node | None) -> Rescue:
+def _leader(
+    rescue: Rescue, rescues: Iterable[Rescue], node: Node | None, now: datetime, settings: GuardSettings
+) -> Rescue:
     """The one rescue that may act on the node: the one that has begun, else the oldest that still counts.
 
     One that would be cancelled leads nobody, or a good rescue would fold into it and be lost with it.
     """
     others = (
         other
-        for other in open_rescues
-        if other.node == rescue.node and not other.status.ended and _outdated(other, node) is None
+        for other in rescues
+        if other.node == rescue.node and not other.status.ended and _given_up(other, node, now, settings) is None
     )
     return min([rescue, *others], key=lambda other: (not other.begun, other.created, other.name))
 
 
-def _behind(rescue: Rescue, leader: Rescue) -> Fold | Hold:
+def _behind(rescue: Rescue, leader: Rescue) -> Fold | Hold | None:
+    if leader.name == rescue.name:
+        return None
     if takes_over(leader) and not rescue.begun:
         return Fold(leader.name)
     return Hold(
@@ -204,25 +248,28 @@ def _behind(rescue: Rescue, leader: Rescue) -> Fold | Hold:
     )
 
 
+def _for_a_person(rescue: Rescue, rescues: Iterable[Rescue], node: Node | None) -> Hold | None:
+    """A reboot that has failed is not tried again by the next fault; whoever has looked makes the node schedulable.
+
+    Only the last rescue that has begun speaks: one that began after a failed one shows that a person had let it.
+    """
+    begun = (one for one in rescues if one.node == rescue.node and one.name != rescue.name and one.begun)
+    last = max(begun, key=lambda one: one.ended or one.created, default=None)
+    if node is None or not node.unschedulable or last is None or not left_by_failed_reboot(node, last):
+        return None
+    told = f"rescue {last.name} has failed ({last.reason}) and the node is as it left it"
+    return Hold(
+        HoldReason.NODE_FAILED,
+        f"{rescue.node}: {told}: it waits until a person has looked and made the node schedulable",
+    )
+
+
 def _breaker(
-    rescue: Rescue, open_rescues: Iterable[Rescue], nodes: Mapping[str, Node], now: datetime, settings: GuardSettings
-) -> Go | Hold:
-    cordoned = {name for name, node in nodes.items() if _ours(node, now, settings)}
-    worked_on = {other.node for other in open_rescues if other.begun and not other.status.ended}
-    out = sorted((cordoned | worked_on) - {rescue.node})
+    rescue: Rescue, rescues: Iterable[Rescue], nodes: Mapping[str, Node], now: datetime, settings: GuardSettings
+) -> Hold | None:
+    out = sorted(out_of_service(rescues, nodes, now, settings.window) - {rescue.node})
     if len(out) < settings.max_nodes:
-        return Go()
+        return None
     shown = ", ".join(out[:10]) + (f" and {len(out) - 10} more" if len(out) > 10 else "")
     told = f"{len(out)} nodes are out of service by our hand ({shown}), at most {settings.max_nodes} may be (max_nodes)"
     return Hold(HoldReason.MAX_NODES, f"{rescue.node}: {told}")
-
-
-def _ours(node: Node, now: datetime, settings: GuardSettings) -> bool:
-    if not node.unschedulable or CORDONED_BY not in node.annotations:
-        return False
-    try:
-        at = datetime.fromisoformat(node.annotations[CORDONED_AT])
-    except (KeyError, ValueError):
-        # A mark that somebody has garbled counts: holding one rescue too many is the smaller harm.
-        return True
-    return now - (at if at.tzinfo else at.replace(tzinfo=UTC)) <= settings.window

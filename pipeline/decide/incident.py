@@ -13,6 +13,7 @@ from pipeline.model.rescue import CancelReason, Rescue, Status
 
 _LONGEST_NAME = 63
 _SAME_FALL = timedelta(seconds=5)
+_COUNTS_NO_LONGER = (CancelReason.STALE, CancelReason.OLDER_THAN_BOOT, CancelReason.NODE_OFFLINE)
 
 
 class Key(NamedTuple):
@@ -150,6 +151,11 @@ class Incident:
             return False
         return self.near(fault.time, window)
 
+    def opened_by_line_of(self, fault: NodeFault) -> bool:
+        """Whether the fault's line is the lead's, delivered again: after a crash, say, before it was acknowledged."""
+        mine, its = self.lead.fault.line, fault.fault.line
+        return (mine.position, mine.time) == (its.position, its.time)
+
     def see(self, fault: NodeFault) -> None:
         """Count one more."""
         self.count += 1
@@ -175,15 +181,16 @@ class Incident:
     def close(self, rescue: Rescue) -> None:
         """Take note of what became of its rescue, or of the one that took its rescue over.
 
-        The incident is over at the reboot that cured it, or when its rescue was cancelled because the fault counted no
-        longer: what comes later is another one. A rescue that failed, only cordoned or was cancelled by a person leaves
-        it as it is, or each further line of a storm would open one more. For one that was taken over the other speaks.
+        The incident is over when the node was first seen in the boot after the reboot that cured it, or when its rescue
+        was cancelled because the fault counted no longer: what comes later is another one. A rescue that failed, only
+        cordoned or was cancelled by a person leaves it as it is, or each further line of a storm would open one more.
+        For one that was taken over the other speaks.
         """
         if rescue.reason == CancelReason.FOLDED:
             return
         if rescue.rebooted_at is not None:
             self._over = rescue.rebooted_at
-        elif rescue.status is Status.CANCELLED and rescue.reason in (CancelReason.STALE, CancelReason.OLDER_THAN_BOOT):
+        elif rescue.status is Status.CANCELLED and rescue.reason in _COUNTS_NO_LONGER:
             self._over = rescue.ended
         self._own_reboot = any(
             action.name is ActionName.REBOOT and step.started is not None

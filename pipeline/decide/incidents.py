@@ -29,7 +29,7 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The fault is the incident's again, and was counted."""
+    """The fault is the incident's again, and was counted, unless it is the line that opened it, delivered again."""
 
     incident: Incident
 
@@ -45,14 +45,20 @@ Placement = New | Repeat | Companion
 
 
 class Incidents:
-    """What was seen lately, by node and code, then by device; `limit` incidents at most."""
+    """What was seen lately, by node and code, then by device; `limit` incidents at most, about 3 KB each.
 
-    def __init__(self, settings: GuardSettings, limit: int = 10_000) -> None:
+    At the limit the one that was not touched for longest is forgotten, those that led to a rescue last of all: each
+    further line of theirs would open one more rescue.
+    """
+
+    def __init__(self, settings: GuardSettings, limit: int = 100_000) -> None:
         self._window = settings.incident_window
         self._limit = limit
         self._families: dict[Family, dict[str | None, list[Incident]]] = {}
         # In the order in which they were touched, longest ago first.
         self._all: OrderedDict[Slot, Incident] = OrderedDict()
+        # The same, without those that were found to have led to a rescue when their turn to be forgotten came.
+        self._expendable: OrderedDict[Slot, Incident] = OrderedDict()
         self._leaving: list[Incident] = []
 
     def __len__(self) -> int:
@@ -71,7 +77,8 @@ class Incidents:
             return Companion(owner)
         known = self._known(fault, reason)
         if known is not None:
-            known.see(fault)
+            if not known.opened_by_line_of(fault):
+                known.see(fault)
             self._touch(known, now)
             return Repeat(known)
         incident = Incident.opened_by(fault, reason, now)
@@ -120,6 +127,15 @@ class Incidents:
             self._add(incident, now)
         for rescue in rescues:
             self.close(rescue)
+
+    def discard(self, incident: Incident) -> None:
+        """Forget an incident that could not be opened, so that its line opens it when it is handled again.
+
+        Nothing of it is reported, because nothing of it was recorded. Harmless if it is not remembered any more.
+        """
+        if self._all.get(_slot(incident)) is incident:
+            self._remove(incident)
+        self._leaving = [leaving for leaving in self._leaving if leaving is not incident]
 
     def forget_skipped(self) -> None:
         """Forget the incidents that led to no rescue: policies or patterns have changed, they are decided anew."""
@@ -170,24 +186,37 @@ class Incidents:
 
     def _touch(self, incident: Incident, now: datetime) -> None:
         incident.touched = now
-        self._all.move_to_end((incident.name, incident.key.reason))
+        slot = _slot(incident)
+        self._all.move_to_end(slot)
+        if slot in self._expendable:
+            self._expendable.move_to_end(slot)
 
     def _add(self, incident: Incident, now: datetime) -> None:
-        key, slot = incident.key, (incident.name, incident.key.reason)
+        key, slot = incident.key, _slot(incident)
         if slot in self._all:
             self._remove(self._all[slot])
-        there = self._families.setdefault(key[:3], {}).setdefault(key.device, [])
         # Earlier incidents of the same key are of use only while lines as old as theirs may still come.
+        there = self._families.get(key[:3], {}).get(key.device, ())
         for earlier in [known for known in there if known.key == key and now - known.touched >= self._window]:
             self._remove(earlier)
+        while len(self._all) >= self._limit:
+            self._remove(self._least())
         self._families.setdefault(key[:3], {}).setdefault(key.device, []).append(incident)
-        self._all[slot] = incident
-        while len(self._all) > self._limit:
-            self._remove(next(iter(self._all.values())))
+        self._all[slot] = self._expendable[slot] = incident
+
+    def _least(self) -> Incident:
+        """The incident that is to be forgotten first."""
+        while self._expendable:
+            slot, incident = next(iter(self._expendable.items()))
+            if not isinstance(incident.decision, str):
+                return incident
+            del self._expendable[slot]
+        return next(iter(self._all.values()))
 
     def _remove(self, incident: Incident) -> None:
         family, device = incident.key[:3], incident.key.device
-        del self._all[incident.name, incident.key.reason]
+        del self._all[_slot(incident)]
+        self._expendable.pop(_slot(incident), None)
         there = self._families[family][device]
         there.remove(incident)
         if not there:
@@ -196,3 +225,7 @@ class Incidents:
             del self._families[family]
         if incident.grown:
             self._leaving.append(incident)
+
+
+def _slot(incident: Incident) -> Slot:
+    return incident.name, incident.key.reason

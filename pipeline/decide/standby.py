@@ -5,42 +5,47 @@ from dataclasses import dataclass
 
 from pipeline.decide.warmstandby import WarmStandbyPolicy
 from pipeline.model.node import Node
-from pipeline.model.ownership import OFFLINE, STANDBY_FOR, WARM_STANDBY
+from pipeline.model.ownership import CORDONED_BY, OFFLINE, STANDBY_FOR, UNDER_RESCUE, WARM_STANDBY
+
+_TAKEN = frozenset({STANDBY_FOR, CORDONED_BY, UNDER_RESCUE})
 
 
 @dataclass(frozen=True, slots=True)
 class Standbys:
-    """The nodes to choose from, by name, and the policy that names them; None when it is all standbys there are."""
+    """The nodes to choose from, each once and in the order of their names; `policies` tells, by node, who names it."""
 
     nodes: tuple[Node, ...]
-    policy: str | None
+    policies: Mapping[str, str]
+
+    def policy_of(self, node: str) -> str | None:
+        """Return the first policy that names the node; None when no policy names any, and it is all there are."""
+        return self.policies.get(node)
 
 
-def standbys(origin: Mapping[str, str], nodes: Mapping[str, Node], policies: Sequence[WarmStandbyPolicy]) -> Standbys:
-    """Return the standbys that match the labels of the *origin*, of the first policy that has one; else every standby.
+def standbys(
+    origin: str, labels: Mapping[str, str], nodes: Mapping[str, Node], policies: Sequence[WarmStandbyPolicy]
+) -> Standbys:
+    """Return the free standbys that any policy names for the node *origin* with these labels; else every free one.
 
-    A standby is cordoned, Ready, and carries the label `rescue.ksyun.com/warm-standby`.
+    A node never stands in for itself.
     """
-    free = tuple(node for _, node in sorted(nodes.items()) if is_free(node))
+    free = [node for name, node in sorted(nodes.items()) if name != origin and is_free(node)]
+    named: dict[str, str] = {}
     for policy in policies:
-        for match in policy.spec.matches:
-            if _carries(origin, match.origin_node):
-                matching = tuple(node for node in free if _carries(node.labels, match.target_node))
-                if matching:
-                    return Standbys(matching, policy.metadata.name)
-    return Standbys(free, None)
+        wanted = [match.target_node for match in policy.spec.matches if _carries(labels, match.origin_node)]
+        for node in free:
+            if any(_carries(node.labels, target) for target in wanted):
+                named.setdefault(node.name, policy.metadata.name)
+    return Standbys(tuple(node for node in free if node.name in named) or tuple(free), named)
 
 
 def is_free(node: Node) -> bool:
-    """Whether the node stands by and stands in for nobody yet."""
-    marked = WARM_STANDBY in node.labels and node.labels[WARM_STANDBY] != "false"
-    return (
-        marked
-        and node.unschedulable
-        and node.ready
-        and STANDBY_FOR not in node.annotations
-        and OFFLINE not in node.labels
-    )
+    """Whether the node stands by: labelled `rescue.ksyun.com/warm-standby`, cordoned and Ready.
+
+    One that stands in for another node, is rescued itself or was taken out for good does not.
+    """
+    marked = node.labels.get(WARM_STANDBY, "false") != "false" and OFFLINE not in node.labels
+    return marked and node.unschedulable and node.ready and _TAKEN.isdisjoint(node.annotations)
 
 
 def _carries(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:

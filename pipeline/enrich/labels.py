@@ -85,8 +85,8 @@ class Enricher:
             time,
             labels=node.labels,
             annotations=node.annotations,
-            boot_id=node.boot_id or None,
-            booted_at=node.booted_at,
+            boot_id=(node.boot_id or None) if node.ready else None,
+            booted_at=node.booted_at if node.ready else None,
             gpu_uuid=gpu.uuid,
             board_serial=gpu.serial,
         )

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+
+import structlog
 
 from pipeline.clock import Clock, ManualClock
 from pipeline.execute.executor import Executor
@@ -11,11 +14,16 @@ from pipeline.execute.policies import PolicyBook
 from pipeline.execute.reload import Reload
 from pipeline.execute.store import RescueStore
 from pipeline.model.line import LogLine
+from pipeline.model.rescue import Status
 from pipeline.sources.port import Delivery, Source
 
+_log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
+_SHORTEST_IDLE = timedelta(milliseconds=200)
+_GRACE = 10.0
 _LOOK_AHEAD = 10_000
 _HORIZON = timedelta(days=1)
+_AHEAD = timedelta(minutes=10)
 
 BEFORE_ALL_LOGS = datetime(1970, 1, 1, tzinfo=UTC)
 """Where the clock of a replay stands until the log has told its time."""
@@ -27,7 +35,10 @@ Taken = tuple[tuple[LogLine, ...], Delivery]
 
 
 class Live:
-    """The wall clock: streams are read side by side while the executor works; ends when it is cancelled."""
+    """The wall clock: streams are read side by side while the executor works.
+
+    It ends when it is cancelled, or when every stream has ended and no rescue can go further.
+    """
 
     def __init__(
         self,
@@ -46,36 +57,69 @@ class Live:
         self._store = store
         self._policies = policies
         self._clock = clock
+        self._ended = 0
 
     async def run(self) -> None:
-        """Read and execute until cancelled; the counts that have grown are recorded on the way out."""
+        """Read and execute; what has to be recorded yet is, on the way out, as far as ten seconds allow."""
         self._intake.restore()
         try:
             async with asyncio.TaskGroup() as tasks:
+                aside = [tasks.create_task(reload.run()) for reload in self._reloads]
+                aside.append(tasks.create_task(self._sweep()))
                 for source in self._sources:
                     tasks.create_task(self._read(source))
-                for reload in self._reloads:
-                    tasks.create_task(reload.run())
-                tasks.create_task(self._execute())
+                await self._execute()
+                for task in aside:
+                    task.cancel()
         finally:
-            await self._intake.flush()
+            await self._leave()
 
     async def _read(self, source: Source) -> None:
         async for delivery in source.deliveries():
             for line in self._intake.lines(delivery):
                 await self._intake.handle(line)
             await delivery.ack()
+        self._ended += 1
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_LONGEST_IDLE.total_seconds())
+            await self._intake.sweep()
 
     async def _execute(self) -> None:
-        while True:
+        while not self._finished():
             # Asked for before the tick, so that a rescue saved during the tick is not slept over.
             changed = asyncio.ensure_future(self._store.changed())
-            await self._policies.report()
-            due = await self._executor.tick()
-            await self._intake.sweep()
-            idle = min(due - self._clock.now(), _LONGEST_IDLE) if due else _LONGEST_IDLE
-            await asyncio.wait({changed}, timeout=max(idle.total_seconds(), 0))
-            changed.cancel()
+            try:
+                await self._policies.report()
+                due = await self._to_its_end(self._executor.tick())
+                idle = min(due - self._clock.now(), _LONGEST_IDLE) if due else _LONGEST_IDLE
+                await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
+                await asyncio.wait({changed}, timeout=max(idle - _SHORTEST_IDLE, timedelta(0)).total_seconds())
+            finally:
+                changed.cancel()
+
+    def _finished(self) -> bool:
+        waiting = all(rescue.status is Status.HELD for rescue in self._store.open())
+        return self._ended == len(self._sources) and waiting
+
+    async def _to_its_end(self, tick: Awaitable[datetime | None]) -> datetime | None:
+        """Await a tick; when cancelled, still let it come to its end, so that no effect is left half asked for."""
+        running = asyncio.ensure_future(tick)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait({running}, timeout=_GRACE)
+            raise
+
+    async def _leave(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self._intake.flush()
+                await self._executor.record_rest()
+        unrecorded = sum(len(rescue.journal) - rescue.recorded for rescue in self._store.all())
+        if unrecorded:
+            _log.error("records.unwritten", count=unrecorded)
 
 
 class Replay:
@@ -90,9 +134,9 @@ class Replay:
         policies: PolicyBook,
         clock: ManualClock,
         pause: Pause,
-        otherwise: datetime,
+        present: datetime,
     ) -> None:
-        """Run *sources* one after the other; a log without any time is taken to be of the moment *otherwise*."""
+        """Run *sources*, merged by time. No log is of later than *present*; one without any time is of that moment."""
         self._sources = sources
         self._intake = intake
         self._executor = executor
@@ -100,7 +144,7 @@ class Replay:
         self._policies = policies
         self._clock = clock
         self._pause = pause
-        self._otherwise = otherwise
+        self._present = present
 
     async def run(self) -> None:
         """Read every source to its end, then go on until no open rescue can go further."""
@@ -114,6 +158,7 @@ class Replay:
             await delivery.ack()
         await self._intake.flush()
         await self._finish()
+        await self._executor.record_rest()
 
     async def _from_the_first_stamp(self) -> AsyncIterator[Taken]:
         """All that the sources deliver, once the clock stands at the first stamp of the log.
@@ -122,9 +167,9 @@ class Replay:
         """
         kept: list[Taken] = []
         begun = False
-        async for taken in self._taken():
+        async for taken in merged(self._sources, self._intake):
             kept.append(taken)
-            first = next((line.time for line in taken[0] if line.time is not None), None)
+            first = _stamp(taken)
             if begun or first is not None or len(kept) == _LOOK_AHEAD:
                 self._begin(first)
                 begun = True
@@ -137,18 +182,16 @@ class Replay:
 
     def _begin(self, first: datetime | None) -> None:
         if self._clock.now() == BEFORE_ALL_LOGS:
-            self._clock.move_to(first or self._otherwise)
-
-    async def _taken(self) -> AsyncIterator[Taken]:
-        for source in self._sources:
-            async for delivery in source.deliveries():
-                yield self._intake.lines(delivery), delivery
+            self._clock.move_to(min(first or self._present, self._present))
 
     async def _work(self) -> datetime | None:
         due = min((rescue.due for rescue in self._store.open()), default=None)
         return await self._executor.tick() if due is not None and due <= self._clock.now() else due
 
     async def _reach(self, moment: datetime) -> None:
+        if moment > self._present + _AHEAD:
+            # A clock was wrong. Were ours to follow it, every line after it would look stale.
+            return
         while (due := await self._work()) is not None and due <= moment:
             await self._jump(due)
         if due is not None:
@@ -159,9 +202,35 @@ class Replay:
         horizon = self._clock.now() + _HORIZON
         while (due := await self._work()) is not None and due <= horizon:
             await self._jump(due)
+        for rescue in self._store.open():
+            _log.warning("replay.unfinished", rescue=rescue.name, status=rescue.status, due=rescue.due.isoformat())
 
     async def _jump(self, moment: datetime) -> None:
         now = self._clock.now()
         if moment > now:
             await self._pause(moment - now)
             self._clock.move_to(moment)
+
+
+async def merged(sources: Sequence[Source], intake: Intake) -> AsyncIterator[Taken]:
+    """What several sources deliver, always the oldest that is at hand next; what has no time keeps its place."""
+    streams = [source.deliveries() for source in sources]
+    heads: list[Taken | None] = [await _next(stream, intake) for stream in streams]
+    while any(head is not None for head in heads):
+        number = min(
+            (number for number, head in enumerate(heads) if head is not None),
+            key=lambda number: _stamp(heads[number]) or BEFORE_ALL_LOGS,
+        )
+        head = heads[number]
+        assert head is not None
+        yield head
+        heads[number] = await _next(streams[number], intake)
+
+
+async def _next(stream: AsyncIterator[Delivery], intake: Intake) -> Taken | None:
+    delivery = await anext(stream, None)
+    return None if delivery is None else (intake.lines(delivery), delivery)
+
+
+def _stamp(taken: Taken | None) -> datetime | None:
+    return next((line.time for line in taken[0] if line.time is not None), None) if taken else None

@@ -1,23 +1,30 @@
 """Intake: from a delivered message to a rescue in the store, or to a record of why there is none."""
 
+import asyncio
+from datetime import timedelta
+
+import structlog
+
 from pipeline.clock import Clock
 from pipeline.decide.decision import decide
 from pipeline.decide.guards import GuardSettings, gate
 from pipeline.decide.incidents import Companion, Incident, Incidents, New, Repeat
-from pipeline.decode.envelopes import Decoder
-from pipeline.enrich.labels import Enricher
+from pipeline.errors import NotFoundError
 from pipeline.execute import progress
+from pipeline.execute.patience import Patience
 from pipeline.execute.policies import PolicyBook
+from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.records import repeat_record, skip_records
 from pipeline.execute.store import RescueStore, update
-from pipeline.match.matcher import Matcher
-from pipeline.model.fault import Fault, NodeFault, UnknownDriverLine
+from pipeline.model.fault import NodeFault
 from pipeline.model.line import LogLine
 from pipeline.model.plan import Plan, Skip
 from pipeline.model.rescue import Rescue
 from pipeline.sources.port import Delivery
-from pipeline.telemetry import FAULTS, LINES, PROBLEMS, RESCUES, SKIPS, UNKNOWN_DRIVER_LINES
+from pipeline.telemetry import FAULTS, RESCUES, SKIPS
+
+_log = structlog.get_logger()
 
 
 class Intake:
@@ -25,70 +32,59 @@ class Intake:
 
     def __init__(
         self,
-        decoder: Decoder,
-        matcher: Matcher,
-        enricher: Enricher,
+        recognition: Recognition,
         policies: PolicyBook,
         incidents: Incidents,
         store: RescueStore,
         recorder: Recorder,
         guards: GuardSettings,
         clock: Clock,
+        settle: timedelta = timedelta(0),
+        patience: Patience | None = None,
     ) -> None:
-        self._decoder = decoder
-        self._matcher = matcher
-        self._enricher = enricher
+        """*settle* is how long a new rescue waits before its first step."""
+        self._recognition = recognition
         self._policies = policies
         self._incidents = incidents
         self._store = store
         self._recorder = recorder
         self._guards = guards
         self._clock = clock
-
-    def lines(self, delivery: Delivery) -> tuple[LogLine, ...]:
-        """Take a delivery out of its envelope."""
-        decoded = self._decoder.decode(
-            delivery.payload,
-            delivery.position,
-            received=self._clock.now(),
-            stamp=delivery.time,
-            key=delivery.key,
-        )
-        LINES.inc(len(decoded.lines))
-        for problem in decoded.problems:
-            PROBLEMS.labels(problem).inc()
-        return decoded.lines
-
-    async def handle(self, line: LogLine) -> None:
-        """Do all that follows from one line."""
-        found = self._matcher.match(line)
-        if found is None:
-            return
-        if isinstance(found, Fault):
-            await self._place(self._enricher.enrich(found, self._clock.now()))
-        else:
-            if isinstance(found, UnknownDriverLine):
-                UNKNOWN_DRIVER_LINES.inc()
-            self._enricher.learn(found)
+        self._settle = settle
+        self._patience = patience or Patience()
+        # A fault may repeat before what follows from its first line is saved: one line at a time.
+        self._turn = asyncio.Lock()
 
     def restore(self) -> None:
         """Remember the incidents whose rescues are in the store: call it once, before the first line."""
         self._incidents.restore(self._store.all(), self._clock.now())
 
+    def lines(self, delivery: Delivery) -> tuple[LogLine, ...]:
+        """Take a delivery out of its envelope."""
+        return self._recognition.lines(delivery)
+
+    async def handle(self, line: LogLine) -> None:
+        """Do all that follows from one line; if that is broken off, the line can be handled again."""
+        async with self._turn:
+            fault = self._recognition.recognise(line, self._clock)
+            if fault is not None:
+                await self._place(fault)
+
     async def sweep(self) -> None:
         """Record the counts of incidents that have grown and gone quiet."""
-        for incident in self._incidents.sweep(self._clock.now()):
-            await self._recount(incident)
+        async with self._turn:
+            for incident in self._incidents.sweep(self._clock.now()):
+                await self._recount(incident)
 
     async def flush(self) -> None:
         """Record every count that has grown, quiet or not: the end of the stream."""
-        for incident in self._incidents.flush():
-            await self._recount(incident)
+        async with self._turn:
+            for incident in self._incidents.flush():
+                await self._recount(incident)
 
     async def _place(self, fault: NodeFault) -> None:
         now = self._clock.now()
-        last = self._last_reboot(fault.node)
-        skip = gate(fault, self._guards, now, last)
+        skip = gate(fault, self._guards, now, self._last_reboot(fault.node))
         placement = self._incidents.place(fault, skip, now)
         FAULTS.labels(fault.fault.kind, type(placement).__name__.lower()).inc()
         match placement:
@@ -110,26 +106,42 @@ class Intake:
         return last
 
     async def _open(self, incident: Incident, skip: Skip | None) -> None:
-        fault, now = incident.lead, self._clock.now()
-        decision = skip or decide(fault, self._policies.current, self._guards)
-        match decision:
-            case Plan():
-                rescue = await self._store.create(progress.planned(incident.name, fault, decision, now))
-                incident.decided(rescue.name)
-                RESCUES.labels(decision.policy).inc()
-                await self._recorder.write_journal(rescue)
-            case Skip():
-                incident.decided(decision)
-                SKIPS.labels(decision.reason).inc()
-                await self._recorder.write(skip_records(incident.name, fault, decision, now))
+        decision = skip or decide(incident.lead, self._policies.current, self._guards)
+        try:
+            match decision:
+                case Plan():
+                    await self._plan(incident, decision)
+                case Skip():
+                    await self._skip(incident, decision)
+        except BaseException:
+            self._incidents.discard(incident)
+            raise
+
+    async def _plan(self, incident: Incident, plan: Plan) -> None:
+        new = progress.planned(incident.name, incident.lead, plan, self._clock.now(), self._settle)
+        rescue = await self._patience.insist("save a rescue", lambda: self._store.create(new))
+        incident.decided(rescue.name)
+        RESCUES.labels(plan.policy).inc()
+        await self._recorder.write_journal(rescue)
+
+    async def _skip(self, incident: Incident, skip: Skip) -> None:
+        incident.decided(skip)
+        SKIPS.labels(skip.reason).inc()
+        await self._recorder.write(skip_records(incident.name, incident.lead, skip, self._clock.now()))
 
     async def _recount(self, incident: Incident) -> None:
         count, first, last = incident.count, incident.first_seen, incident.last_seen
         if isinstance(incident.decision, str):
-            rescue = await update(
-                self._store, incident.decision, lambda stored: progress.repeated(stored, count, first, last)
-            )
-            await self._recorder.write_journal(rescue)
+            name = incident.decision
+            try:
+                rescue = await self._patience.insist(
+                    "save a count",
+                    lambda: update(self._store, name, lambda stored: progress.repeated(stored, count, first, last)),
+                )
+                await self._recorder.write_journal(rescue)
+            except NotFoundError:
+                _log.warning("rescue.gone", rescue=name)
+                self._incidents.discard(incident)
         else:
             await self._recorder.write([repeat_record(incident.name, incident.lead, count, first, last)])
         incident.reported_at(count)

@@ -21,8 +21,8 @@ from pipeline.model.rescue import (
 Details = Mapping[str, str | int | bool]
 
 
-def planned(name: str, cause: NodeFault, plan: Plan, now: datetime) -> Rescue:
-    """A new rescue, due at once."""
+def planned(name: str, cause: NodeFault, plan: Plan, now: datetime, settle: timedelta = timedelta(0)) -> Rescue:
+    """A new rescue, due when the faults that come with its own have had time to follow."""
     fault = cause.fault
     detected = Entry(now, EventAction.FAULT_DETECTED, f"{fault.kind} {fault.code} on {cause.node}: {fault.message}")
     why = f"{cause.node}: {names(plan.actions)}, by rule {plan.rule} of policy {plan.policy}"
@@ -32,11 +32,11 @@ def planned(name: str, cause: NodeFault, plan: Plan, now: datetime) -> Rescue:
         cause=cause,
         plan=plan,
         created=now,
-        due=now,
+        due=now + settle,
         first_seen=cause.time,
         last_seen=cause.time,
         steps=tuple(StepState() for _ in plan.actions),
-        journal=(detected, Entry(now, EventAction.RESCUE_PLANNED, why)),
+        journal=(detected, Entry(now, EventAction.RESCUE_PLANNED, why, plan=plan)),
     )
 
 
@@ -101,9 +101,10 @@ def done(rescue: Rescue, index: int, now: datetime, message: str, details: Detai
 
 
 def succeeded(rescue: Rescue, now: datetime) -> Rescue:
-    """Every step of the plan is done."""
+    """Every step of the plan is done; that a node was left cordoned all the same is told again."""
     message = f"{rescue.node}: {names(rescue.plan.actions)} done in {_took(rescue, now)}"
-    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, message)
+    left = [entry.message for entry in rescue.journal if "left_cordoned" in entry.details]
+    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, "; ".join([message, *left]))
     return replace(rescue, status=Status.SUCCEEDED, reason=None, ended=now).noted(entry)
 
 
@@ -112,18 +113,16 @@ def failed(
 ) -> Rescue:
     """A step cannot reach its purpose, and the rescue fails with it."""
     step = replace(rescue.steps[index], status=Status.FAILED, ended=now)
-    entry = _entry(rescue, index, now, EventAction.STEP_FAILED, message, reason, details or {})
+    entry = _entry(rescue, index, now, EventAction.STEP_FAILED, message, reason, details)
     end = Entry(
         now, EventAction.RESCUE_FAILED, f"{rescue.node}: {_action(rescue, index)} failed: {message}", None, reason
     )
     return replace(rescue.with_step(index, step), status=Status.FAILED, reason=reason, ended=now).noted(entry, end)
 
 
-def held(rescue: Rescue, now: datetime, until: datetime, reason: HoldReason, message: str) -> Rescue:
-    """The rescue waits; told once per reason."""
-    waits = replace(rescue, status=Status.HELD, reason=reason, due=until)
-    if rescue.status is Status.HELD and rescue.reason == reason:
-        return waits
+def held(rescue: Rescue, now: datetime, reason: HoldReason, message: str) -> Rescue:
+    """The rescue waits, for another reason than before."""
+    waits = replace(rescue, status=Status.HELD, reason=reason)
     return waits.noted(Entry(now, EventAction.RESCUE_HELD, message, reason=reason))
 
 
@@ -131,6 +130,12 @@ def cancelled(rescue: Rescue, now: datetime, reason: CancelReason, message: str)
     """The rescue is given up."""
     entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason)
     return replace(rescue, status=Status.CANCELLED, reason=reason, ended=now).noted(entry)
+
+
+def abandoned(rescue: Rescue, index: int, now: datetime, reason: CancelReason, message: str) -> Rescue:
+    """A step found that the rescue is no longer wanted."""
+    step = replace(rescue.steps[index], status=Status.CANCELLED, ended=now)
+    return cancelled(rescue.with_step(index, step), now, reason, message)
 
 
 def _entry(
@@ -142,7 +147,7 @@ def _entry(
     reason: FailReason | None = None,
     details: Details | None = None,
 ) -> Entry:
-    return Entry(now, action, message, index, reason, {"action": _action(rescue, index), **(details or {})})
+    return Entry(now, action, message, rescue.plan.actions[index].name, reason, details=details or {})
 
 
 def _action(rescue: Rescue, index: int) -> str:

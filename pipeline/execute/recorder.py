@@ -1,18 +1,19 @@
 """Brings the journal to the sinks: a record of every entry, each safe before the store says so."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import structlog
 
+from pipeline.execute.patience import Patience
 from pipeline.execute.records import records
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.rescue import Rescue
 from sinks.base import Record, Sink, SinkError
 
 _log = structlog.get_logger()
-_LONGEST_PAUSE = 60.0
 
 
 def _nobody_watches(_: Sequence[Record]) -> None:
@@ -28,40 +29,40 @@ class Recorder:
         store: RescueStore,
         dry_run: bool,
         watch: Callable[[Sequence[Record]], None] = _nobody_watches,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        patience: Patience | None = None,
     ) -> None:
         """*watch* is shown every record once it is safe."""
         self._sink = sink
         self._store = store
         self._dry_run = dry_run
         self._watch = watch
-        self._pause = pause
+        self._patience = patience or Patience()
+        # Intake and executor may both be at one journal: whoever comes second finds it written.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def write(self, batch: Sequence[Record]) -> None:
-        """Return when the records are safe, however long that takes; raise SinkError if the sink can't take them."""
-        pause = 1.0
-        while True:
-            try:
-                await self._sink.write(batch)
-            except SinkError as error:
-                if error.retry_after is None:
-                    raise
-                _log.warning("sink.away", error=str(error), retry_after=error.retry_after)
-                await self._pause(max(error.retry_after, pause))
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                return self._watch(batch)
+        """Return when the records are safe, however long the sink is away."""
+        await self._patience.insist("write records", lambda: self._sink.write(batch))
+        self._watch(batch)
 
     async def write_journal(self, rescue: Rescue) -> None:
-        """Make the journal of a rescue safe, then save how far it was written; wait for the sink as `write` does."""
-        if rescue.recorded < len(rescue.journal):
-            await self.write(records(rescue, self._dry_run)[rescue.recorded :])
-            await self._mark(rescue)
+        """Make the journal of a rescue safe, then save how far it was written; wait for sink and store."""
+        async with self._turn(rescue.name):
+            current = self._store.get(rescue.name) or rescue
+            if current.recorded < len(current.journal):
+                await self.write(self._pending(current))
+                await self._patience.insist("save how far records are written", lambda: self._mark(current))
 
     async def try_journal(self, rescue: Rescue) -> bool:
-        """Do the same once, and return False if the sink is away: no step of a rescue waits for its record."""
-        if rescue.recorded < len(rescue.journal):
-            batch = records(rescue, self._dry_run)[rescue.recorded :]
+        """Do the same once, and return False if the sink is away: no step of a rescue waits for its record.
+
+        Raises what the store raises when it is away.
+        """
+        turn = self._turn(rescue.name)
+        if rescue.recorded == len(rescue.journal) or turn.locked():
+            return True
+        async with turn:
+            batch = self._pending(rescue)
             try:
                 await self._sink.write(batch)
             except SinkError as error:
@@ -70,6 +71,12 @@ class Recorder:
             self._watch(batch)
             await self._mark(rescue)
         return True
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    def _pending(self, rescue: Rescue) -> list[Record]:
+        return records(rescue, self._dry_run)[rescue.recorded :]
 
     async def _mark(self, written: Rescue) -> None:
         length = len(written.journal)

@@ -1,6 +1,7 @@
 """Records are a projection of the journal: the same rescue gives the same records with the same ids, whenever asked."""
 
 from datetime import datetime
+from hashlib import blake2s
 
 from pipeline.execute.documents import (
     Json,
@@ -22,19 +23,23 @@ _OF_FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED)
 
 
 def records(rescue: Rescue, dry_run: bool) -> list[Record]:
-    """Return one record per journal entry, in order; the id is the rescue's name and the entry's number."""
+    """Return one record per journal entry, in order.
+
+    The id is the rescue's name, the entry's number and a digest of what happened: the same entry has the same id
+    whenever it is written, and another run over the same log that does something else at its place has another one.
+    """
     return [_of_entry(rescue, number, entry, dry_run) for number, entry in enumerate(rescue.journal)]
 
 
 def _of_entry(rescue: Rescue, number: int, entry: Entry, dry_run: bool) -> Record:
-    record_id = f"{rescue.name}/{number}"
+    record_id = f"{rescue.name}/{number}" + (f"/{_digest(entry, dry_run)}" if number else "")
     started = _started(rescue, number, entry)
     own = {
         "fault": fault_part(rescue.cause, *_seen(rescue, entry)),
         "node": node_part(rescue.cause),
         "rescue": rescue_part(rescue, dry_run),
         **present(
-            decision=decision_part(rescue.plan) if entry.action is EventAction.RESCUE_PLANNED else None,
+            decision=decision_part(entry.plan) if entry.plan else None,
             step=_step(entry),
         ),
     }
@@ -50,10 +55,16 @@ def _of_entry(rescue: Rescue, number: int, entry: Entry, dry_run: bool) -> Recor
     return Record(record_id, entry.time, body)
 
 
+def _digest(entry: Entry, dry_run: bool) -> str:
+    told = (entry.time.isoformat(), entry.action, entry.step, entry.reason, entry.message, dry_run)
+    return blake2s(repr(told).encode(), digest_size=4).hexdigest()
+
+
 def _seen(rescue: Rescue, entry: Entry) -> tuple[int, datetime, datetime]:
     """The count as it was when the entry was made: what is written now must be what would be written again."""
-    count = entry.details.get("count", 1)
-    return int(count), rescue.first_seen, entry.time if "count" in entry.details else rescue.first_seen
+    first = rescue.cause.time
+    count = entry.details.get("count")
+    return (1, first, first) if count is None else (int(count), first, entry.time)
 
 
 def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:
@@ -69,12 +80,8 @@ def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:
 def _step(entry: Entry) -> Json | None:
     if entry.step is None:
         return None
-    return present(
-        index=entry.step,
-        action=entry.details.get("action"),
-        reason=entry.reason,
-        details={key: str(value) for key, value in entry.details.items() if key != "action"} or None,
-    )
+    details = {key: str(value) for key, value in entry.details.items()}
+    return present(action=entry.step, reason=entry.reason, details=details or None)
 
 
 def skip_records(name: str, found: NodeFault, skip: Skip, now: datetime) -> list[Record]:
@@ -82,8 +89,9 @@ def skip_records(name: str, found: NodeFault, skip: Skip, now: datetime) -> list
     fault = found.fault
     seen = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: {fault.message}"
     return [
-        _of_skipped(name, 0, found, now, EventAction.FAULT_DETECTED, seen, None),
-        _of_skipped(name, 1, found, now, EventAction.FAULT_SKIPPED, skip.detail, skip),
+        _of_skipped(f"{name}/0", 0, found, now, EventAction.FAULT_DETECTED, seen, None),
+        # The reason is in the id: decided anew, by other policies, the same line may lead to a plan or to another skip.
+        _of_skipped(f"{name}/{skip.reason}", 1, found, now, EventAction.FAULT_SKIPPED, skip.detail, skip),
     ]
 
 
@@ -98,9 +106,8 @@ def repeat_record(name: str, found: NodeFault, count: int, first_seen: datetime,
 
 
 def _of_skipped(
-    name: str, number: int, found: NodeFault, now: datetime, action: EventAction, message: str, skip: Skip | None
+    record_id: str, number: int, found: NodeFault, now: datetime, action: EventAction, message: str, skip: Skip | None
 ) -> Record:
-    record_id = f"{name}/{number}"
     own = {
         "fault": fault_part(found, 1, found.time, found.time),
         "node": node_part(found),

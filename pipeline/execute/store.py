@@ -1,6 +1,7 @@
 """Where rescues live between two steps, two crashes and two replicas."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.errors import ConflictError, NotFoundError
@@ -8,10 +9,19 @@ from pipeline.model.rescue import Rescue
 
 
 class RescueStore(Protocol):
-    """Holds rescues by name. Reading is from a cache and may lag; writing compares-and-sets, so a lag does no harm."""
+    """Holds rescues by name.
+
+    Reading is from a cache. It may lag behind what other processes write, but never behind this one: what `create` and
+    `save` return is what `get`, `all`, `open` and `on_node` show from then on, or something newer. Writing compares and
+    sets.
+    """
 
     def get(self, name: str) -> Rescue | None:
         """Return the rescue of that name, if there is one."""
+        ...
+
+    async def fetch(self, name: str) -> Rescue | None:
+        """Return the rescue as the store holds it now, and let the cache know; may raise TemporaryError."""
         ...
 
     def all(self) -> Sequence[Rescue]:
@@ -24,6 +34,10 @@ class RescueStore(Protocol):
 
     def on_node(self, node: str) -> Sequence[Rescue]:
         """Return the rescues of one node, ended ones included, oldest first."""
+        ...
+
+    def ended_since(self, moment: datetime) -> Sequence[Rescue]:
+        """Return the rescues that have ended at *moment* or later, oldest first."""
         ...
 
     async def create(self, rescue: Rescue) -> Rescue:
@@ -45,8 +59,8 @@ class RescueStore(Protocol):
 
 async def update(store: RescueStore, name: str, change: Callable[[Rescue], Rescue], tries: int = 10) -> Rescue:
     """Apply *change* to the newest state of a rescue; read and apply again when somebody else wrote in between."""
+    rescue = store.get(name)
     for _ in range(tries):
-        rescue = store.get(name)
         if rescue is None:
             raise NotFoundError(f"rescue {name} is gone")
         changed = change(rescue)
@@ -55,5 +69,5 @@ async def update(store: RescueStore, name: str, change: Callable[[Rescue], Rescu
         try:
             return await store.save(changed)
         except ConflictError:
-            continue
+            rescue = await store.fetch(name)
     raise ConflictError(f"rescue {name} was changed by others {tries} times in a row")

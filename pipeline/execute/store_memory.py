@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from pipeline.errors import ConflictError, NotFoundError
 from pipeline.model.rescue import Rescue
@@ -25,6 +26,10 @@ class MemoryStore:
         """Return the rescue of that name, if there is one."""
         return self._rescues.get(name)
 
+    async def fetch(self, name: str) -> Rescue | None:
+        """Return the same as `get`: nothing lags here."""
+        return self._rescues.get(name)
+
     def all(self) -> Sequence[Rescue]:
         """Return every rescue that is kept, oldest first."""
         return self._oldest_first(self._rescues)
@@ -36,6 +41,16 @@ class MemoryStore:
     def on_node(self, node: str) -> Sequence[Rescue]:
         """Return the rescues of one node, oldest first."""
         return self._oldest_first(self._by_node.get(node, ()))
+
+    def ended_since(self, moment: datetime) -> Sequence[Rescue]:
+        """Return the rescues that have ended at *moment* or later, oldest first."""
+        lately: list[str] = []
+        for name in reversed(self._ended):
+            ended = self._rescues[name].ended
+            if ended is None or ended < moment:
+                break
+            lately.append(name)
+        return self._oldest_first(lately)
 
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue, or return the one that has its name."""
@@ -63,8 +78,9 @@ class MemoryStore:
         self._by_node[saved.node].add(saved.name)
         if saved.status.ended:
             self._open.pop(saved.name, None)
-            self._ended[saved.name] = None
-            self._forget_oldest()
+            self._ended.setdefault(saved.name)
+            if len(self._ended) > _KEPT_ENDED:
+                self._forget_oldest()
         else:
             self._open[saved.name] = None
         self._changed.set()
@@ -72,8 +88,9 @@ class MemoryStore:
         return saved
 
     def _forget_oldest(self) -> None:
-        while len(self._ended) > _KEPT_ENDED:
-            name = next(iter(self._ended))
-            del self._ended[name]
-            gone = self._rescues.pop(name)
-            self._by_node[gone.node].discard(name)
+        """Forget the oldest ended ones beyond the limit, but none whose records are not safe yet."""
+        for name in list(self._ended)[: max(0, len(self._ended) - _KEPT_ENDED)]:
+            rescue = self._rescues[name]
+            if rescue.recorded == len(rescue.journal):
+                del self._ended[name], self._rescues[name]
+                self._by_node[rescue.node].discard(name)

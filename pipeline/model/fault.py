@@ -148,7 +148,8 @@ class NodeFault:
     """A fault and the node it happened on.
 
     `node` is the cluster's name of it when `lookup` is found, else the host name of the line, or "" when it named none.
-    `time` is the event time: the line's own, else when it was received.
+    `time` is the event time: the line's own, else when it was received. `boot_id` and `booted_at` are the node's if it
+    was Ready, else None: until a node is Ready its boot id may be that of the boot before the line's.
     """
 
     fault: Fault

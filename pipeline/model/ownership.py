@@ -6,6 +6,9 @@ CORDONED_BY = "rescue.ksyun.com/cordoned-by"
 CORDONED_AT = "rescue.ksyun.com/cordoned-at"
 """Annotation: when it did, ISO 8601, UTC."""
 
+UNDER_RESCUE = "rescue.ksyun.com/under-rescue"
+"""Annotation: the rescue that works on a node which somebody else had cordoned; such a node can't be a standby."""
+
 OFFLINE = "rescue.ksyun.com/offline"
 """Label and taint key of a node that was taken out for good."""
 

@@ -108,6 +108,7 @@ class SkipReason(StrEnum):
     NOT_FROM_KERNEL = "not-from-kernel"
     NODE_UNNAMED = "node-unnamed"
     NODE_AMBIGUOUS = "node-ambiguous"
+    NODE_OFFLINE = "node-offline"
     RECOVERED = "recovered"
     COMPANION = "companion"
     CONSEQUENCE = "consequence"

@@ -30,6 +30,7 @@ class HoldReason(StrEnum):
 
     NODE_UNKNOWN = "node-unknown"
     NODE_BUSY = "node-busy"
+    NODE_FAILED = "node-failed"
     MAX_NODES = "max-nodes"
 
 
@@ -39,6 +40,8 @@ class CancelReason(StrEnum):
     FOLDED = "folded"
     STALE = "stale"
     OLDER_THAN_BOOT = "older-than-boot"
+    NODE_OFFLINE = "node-offline"
+    UNCORDONED = "uncordoned"
 
 
 class FailReason(StrEnum):
@@ -74,15 +77,17 @@ class EventAction(StrEnum):
 class Entry:
     """One thing that happened to a rescue; its place in the journal is its number, and makes its record's id.
 
-    `step` is the index in the plan, for what happened to a step; `reason` the value of one of the closed enums above;
-    `message` one sentence for people; `details` numbers and names for machines.
+    `step` is the action, for what happened to a step (a plan has each action once); `reason` the value of one of the
+    closed enums above; `message` one sentence for people; `plan` what was planned or escalated; `details` numbers and
+    names for machines.
     """
 
     time: datetime
     action: EventAction
     message: str
-    step: int | None = None
+    step: ActionName | None = None
     reason: str | None = None
+    plan: Plan | None = None
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
@@ -141,10 +146,10 @@ class Rescue:
 
     @property
     def rebooted_at(self) -> datetime | None:
-        """When the reboot that this rescue made was asked for; None when it made none, or its proof never came."""
+        """When the new boot after its reboot was first seen; None when it made none, or it is not proven yet."""
         for action, step in zip(self.plan.actions, self.steps, strict=True):
             if action.name is ActionName.REBOOT and step.status is Status.SUCCEEDED:
-                return datetime.fromisoformat(step.memo["intended_at"])
+                return datetime.fromisoformat(step.memo["rebooted_at"])
         return None
 
     def noted(self, *entries: Entry) -> "Rescue":

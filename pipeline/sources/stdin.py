@@ -21,6 +21,11 @@ class StdinSourceConfig(Strict):
     """Standard input, a message per line."""
 
     type: Literal["stdin"] = "stdin"
+    follow: bool = Field(
+        False,
+        description="Whether what comes is of now (`dmesg -w | ...`), by the wall clock. Off, the input is a log "
+        "that is read to its end, on its own time.",
+    )
     node: str | None = Field(None, min_length=1, description="Host name for messages that name none themselves.")
 
 
@@ -39,8 +44,8 @@ class StdinSource:
 
     @property
     def live(self) -> bool:
-        """False: a stream that ends."""
-        return False
+        """Whether what comes is of now."""
+        return self._settings.follow
 
     @property
     def read(self) -> int:

@@ -258,6 +258,95 @@ def test_every_schema_is_a_json_schema(what: str, tmp_path: Path) -> None:
     assert len(schema) > 2
 
 
-def test_a_sink_that_cannot_be_written_ends_the_run_with_words(tmp_path: Path) -> None:
-    _, err = _run("run", "--set", "sinks.0.path=/nowhere/records.ndjson", cwd=tmp_path, code=1)
-    assert "records cannot be written to /nowhere/records.ndjson: its folder does not exist" in err
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        (
+            "a sink without its folder",
+            ["--set", "sinks.0.path=/nowhere/r.ndjson"],
+            "sinks: sinks.0 (file): records cannot",
+        ),
+        ("a folder that is followed", ["--source", "/tmp", "--follow"], "/tmp: "),
+        ("a device that is followed", ["--source", "/dev/null", "--follow"], "/dev/null: "),
+        ("a file that is not there", ["--source", "absent.log"], "absent.log: does not exist"),
+        ("a kernel device that is not there", ["--set", "sources=[{type: kmsg, path: /dev/nokmsg}]"], "/dev/nokmsg"),
+        (
+            "a position file without its folder",
+            ["--source", "kern.log", "--follow", "--set", "sources.0.positions=/nowhere/p"],
+            "/nowhere/p",
+        ),
+    ],
+)
+def test_a_mistake_is_told_at_the_start(name: str, arguments: list[str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "kern.log").write_text("")
+    _, err = _run("run", *arguments, cwd=tmp_path, code=2)
+    assert told in err.splitlines()[-1]
+
+
+def test_a_run_goes_on_when_the_reader_of_its_output_has_gone(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m pipeline.cli run | head -n 1"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=True, env=_environment()
+    )
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, b"")
+    assert "gpu-a100-03" in _told(_records(tmp_path), "rescue-failed")
+
+
+def test_a_log_with_stamps_of_the_last_century_of_syslog_keeps_its_own_time(tmp_path: Path) -> None:
+    days = [f"Nov {day:2} 08:01:02 n{day} kernel: {OFF_THE_BUS}" for day in (1, 10, 20)]
+    (tmp_path / "kern.log").write_text("\n".join(days) + "\n")
+    _run("run", "--source", "file://kern.log", cwd=tmp_path)
+    times = [
+        record["@timestamp"][5:19] for record in _records(tmp_path) if record["event"]["action"] == "fault-detected"
+    ]
+    assert times == ["11-01T08:01:02", "11-10T08:01:02", "11-20T08:01:02"]
+
+
+def test_what_comes_through_a_pipe_is_followed_if_told_so(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--source", "-", "--follow"],
+        cwd=tmp_path,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"[ 3023.05] {OFF_THE_BUS}\n".encode())
+        process.stdin.flush()
+        told = [process.stdout.readline() for _ in range(2)]
+        assert b"fault-detected" in told[1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, b"")
+
+
+def test_damage_and_unknown_lines_are_counted_where_people_see_it(tmp_path: Path) -> None:
+    log = b"NVRM: something new\nNVRM: \xff Xid (PCI:0000:03:00): 62, x\n"
+    out, _ = _run("run", "--source", "-", cwd=tmp_path, stdin=log)
+    assert "seen: driver lines that no pattern knew: 2" in out
+    assert "seen: messages with invalid-utf8: 1" in out
+
+
+def test_another_run_that_does_something_else_is_recorded_beside_the_first(tmp_path: Path) -> None:
+    _run("run", "--set", "dry_run=true", cwd=tmp_path)
+    _run("run", cwd=tmp_path)
+    planned = [record for record in _records(tmp_path) if record["event"]["action"] == "rescue-planned"]
+    assert {record["gpu_rescue"]["rescue"]["dry_run"] for record in planned} == {True, False}
+
+
+def test_a_terminal_is_not_steered_by_what_a_log_says(tmp_path: Path) -> None:
+    log = b"Nov 20 08:00:00 n1 kernel: NVRM: Xid (PCI:0000:03:00): 62, \x1b]0;owned\x07 x\n"
+    out, _ = _run("run", "--source", "-", cwd=tmp_path, stdin=log)
+    assert "\x1b" not in out
+    assert "xid 62 on n1" in out
+
+
+def test_a_stream_that_cannot_show_a_character_shows_another(tmp_path: Path) -> None:
+    log = "Nov 20 08:00:00 n1 kernel: NVRM: Xid (PCI:0000:03:00): 62, 通道\n".encode()
+    plain = _environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+    out, _ = _run("run", "--source", "-", cwd=tmp_path, stdin=log, environment=plain)
+    assert "xid 62 on n1" in out

@@ -1,4 +1,5 @@
-"""One file per action of a plan. An action makes at most one effect per call and says what the executor does next.
+"""One file per action of a plan. An action says what the executor does next.
 
-Actions know the cluster and the rebooter, and nothing of policies, limits or other rescues.
+It makes at most one effect per call, or some that can be repeated. Actions know the cluster and the rebooter, and
+nothing of policies, limits or other rescues.
 """

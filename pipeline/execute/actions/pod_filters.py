@@ -1,6 +1,6 @@
 """Which pods a drain moves: the filters of `kubectl drain`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.model.node import Pod
@@ -22,13 +22,22 @@ class Sorted:
     @property
     def drained(self) -> bool:
         """Whether no pod is left that the drain is about."""
-        return not (self.evictable or self.leaving or self.refused)
+        return len(self) == 0
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All of them as `namespace/name`, sorted; a refused one with the reason."""
-        named = [pod.full_name for pod in (*self.evictable, *self.leaving)]
-        return tuple(sorted(named + [f"{pod.full_name} ({why})" for pod, why in self.refused]))
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self.evictable) + len(self.leaving) + len(self.refused)
+
+    def names(self, denials: Mapping[str, str]) -> tuple[str, ...]:
+        """All of them as `namespace/name`, sorted.
+
+        Each with the reason why it stays, where one is known: the server's (*denials*, by `namespace/name`), or the
+        attribute that refuses it.
+        """
+        reasons = {pod.full_name: why for pod, why in self.refused} | dict(denials)
+        pods = [*self.evictable, *self.leaving, *(pod for pod, _ in self.refused)]
+        names = sorted(pod.full_name for pod in pods)
+        return tuple(f"{name} ({reasons[name]})" if name in reasons else name for name in names)
 
 
 def sort_pods(pods: Iterable[Pod], drain: Drain) -> Sorted:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from pipeline.model.plan import Action
-from pipeline.model.rescue import FailReason, Rescue, StepState
+from pipeline.model.rescue import CancelReason, FailReason, Rescue, StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Intend:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Call again after `delay`; `memo`, where given, is saved first."""
+    """Call again after `delay`; `memo`, where given, is saved first, in place of the one there was."""
 
     delay: timedelta
     memo: Mapping[str, str] | None = None
@@ -42,7 +42,15 @@ class Fail:
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
-Outcome = Done | Intend | Wait | Fail
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The rescue is no longer wanted (a person took the node back, say): it is cancelled and the node left alone."""
+
+    reason: CancelReason
+    message: str
+
+
+Outcome = Done | Intend | Wait | Fail | Abandon
 
 
 A_contra = TypeVar("A_contra", bound=Action, contravariant=True)

@@ -1,18 +1,22 @@
 """reboot: turn the machine off and on, once, and wait for the proof that it came back whole."""
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from pipeline.cluster.port import Cluster
 from pipeline.decide.boots import same_boot
 from pipeline.errors import TemporaryError
-from pipeline.execute.actions.port import Done, Fail, Intend, Outcome, Wait
+from pipeline.execute.actions import proof
+from pipeline.execute.actions.marks import leave, taken_back
+from pipeline.execute.actions.port import Intend, Outcome, Wait
+from pipeline.execute.actions.proof import ASKED_AT, BOOT_ID, GPUS, INTENDED_AT, POLL, REBOOTED_AT, TRIED_AT
 from pipeline.model.node import Node
 from pipeline.model.plan import Reboot
-from pipeline.model.rescue import FailReason, Rescue, StepState
+from pipeline.model.rescue import Rescue, StepState
 from pipeline.rebooters.port import Asked, Rebooter
 
-_POLL = timedelta(seconds=10)
-_GPU_COUNT_LABEL = "nvidia.com/gpu.count"
+_BY = "by"
+"""Memo: a token that only the process that made the intent knows."""
 
 
 class RebootRunner:
@@ -25,86 +29,76 @@ class RebootRunner:
     def __init__(self, cluster: Cluster, rebooter: Rebooter) -> None:
         self._cluster = cluster
         self._rebooter = rebooter
-        self._intended_here: set[str] = set()
+        self._intended_here: dict[str, str] = {}
 
     async def run(self, reboot: Reboot, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
-        """Note the boot id, then ask for the reboot, then wait for boot id, Ready and GPUs."""
+        """Note the boot id, then ask for the reboot, then wait for boot id, Ready and GPUs.
+
+        Up to the asking, a node that was taken back is left alone. Raises TemporaryError while the node has no boot id
+        that could be noted, or compared before the asking.
+        """
         node = await self._cluster.get_node(rescue.node)
-        request = f"{rescue.name}-reboot"
-        if "boot_id" not in step.memo:
-            self._intended_here.add(request)
-            return _intend(rescue, node, now)
-        if not same_boot(node.boot_id, step.memo["boot_id"]):
-            self._intended_here.discard(request)
-            return _proof(node, step, reboot, now)
-        if now >= _deadline(step, reboot):
-            self._intended_here.discard(request)
-            return _never_rebooted(node, step)
-        if "asked_at" not in step.memo:
-            return await self._ask(node, request, step, now)
-        return Wait(_POLL)
+        if BOOT_ID not in step.memo:
+            return await self._intend(node, rescue, now)
+        if REBOOTED_AT in step.memo:
+            return proof.of_whole_node(node, step.memo, reboot.timeout, now)
+        if proof.new_boot(node, step.memo):
+            self._intended_here.pop(_request(rescue), None)
+            return Wait(timedelta(0), {**step.memo, REBOOTED_AT: now.isoformat()})
+        if ASKED_AT in step.memo:
+            return proof.of_new_boot(node, step.memo, reboot.timeout, now)
+        return await self._ask(node, reboot, rescue, step, now)
 
-    async def _ask(self, node: Node, request: str, step: StepState, now: datetime) -> Outcome:
+    async def _intend(self, node: Node, rescue: Rescue, now: datetime) -> Outcome:
+        if taken_back(node, rescue):
+            return await leave(self._cluster, node, rescue)
+        _demand_boot_id(node)
+        before = rescue.cause.fault.line.boot_id or rescue.cause.boot_id or node.boot_id
+        token = uuid4().hex
+        memo = {BOOT_ID: before, GPUS: str(proof.expected_gpus(node)), INTENDED_AT: now.isoformat(), _BY: token}
+        if not (node.ready or same_boot(node.boot_id, before)):
+            # A node that is not Ready may still show the boot before the one that the line is of.
+            raise TemporaryError(f"{node.name} is not Ready, and its boot id may be an old one")
+        self._intended_here[_request(rescue)] = token
+        if same_boot(node.boot_id, before):
+            return Intend(memo, f"{node.name} is about to be rebooted, its boot id is {before}")
+        # A machine that has rebooted since the fault needs no second reboot: its new boot id is proof already.
+        return Intend(memo, f"{node.name} has rebooted since the fault, which was in boot {before}: that will do")
+
+    async def _ask(self, node: Node, reboot: Reboot, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
+        request = _request(rescue)
         asked = await self._rebooter.asked(node, request)
-        # A road without memory cannot tell whether a crash fell before or after the asking. Only the process that saved
-        # the intent a moment ago knows that it has not asked yet.
-        if asked is Asked.NO or (asked is Asked.UNKNOWN and request in self._intended_here):
-            asked = await self._reboot(node, request)
         if asked is Asked.YES:
-            return Wait(_POLL, {**step.memo, "asked_at": now.isoformat()})
-        return Wait(_POLL)
+            return Wait(POLL, {**step.memo, ASKED_AT: now.isoformat()})
+        # A road without memory cannot tell whether a crash fell before or after the asking. Only the process that made
+        # the very intent that was saved knows that it has not asked yet.
+        if asked is Asked.UNKNOWN and self._intended_here.get(request) != step.memo[_BY]:
+            return proof.of_new_boot(node, step.memo, reboot.timeout, now)
+        if taken_back(node, rescue):
+            self._intended_here.pop(request, None)
+            return await leave(self._cluster, node, rescue)
+        _demand_boot_id(node)
+        return Wait(POLL, {**step.memo, await self._reboot(node, request): now.isoformat()})
 
-    async def _reboot(self, node: Node, request: str) -> Asked:
-        self._intended_here.discard(request)
+    async def _reboot(self, node: Node, request: str) -> str:
+        """Ask for the reboot; return under which key of the memo to remember when."""
+        token = self._intended_here.pop(request, None)
         try:
             await self._rebooter.reboot(node, request)
         except TemporaryError:
-            self._intended_here.add(request)
+            # Certainly not accepted: whoever might ask before may ask again.
+            if token is not None:
+                self._intended_here[request] = token
             raise
         except TimeoutError:
-            return Asked.UNKNOWN
-        return Asked.YES
+            return TRIED_AT
+        return ASKED_AT
 
 
-def _intend(rescue: Rescue, node: Node, now: datetime) -> Intend:
-    # A machine that has rebooted since the fault needs no second reboot: its new boot id is proof already.
-    before = rescue.cause.fault.line.boot_id or rescue.cause.boot_id or node.boot_id
-    gpus = max(node.gpus, _labelled_gpus(node))
-    memo = {"boot_id": before, "gpus": str(gpus), "intended_at": now.isoformat()}
-    return Intend(memo, f"{node.name} is about to be rebooted, its boot id is {before}")
+def _request(rescue: Rescue) -> str:
+    return f"{rescue.name}-reboot"
 
 
-def _labelled_gpus(node: Node) -> int:
-    label = node.labels.get(_GPU_COUNT_LABEL, "")
-    return int(label) if label.isdecimal() else 0
-
-
-def _deadline(step: StepState, reboot: Reboot) -> datetime:
-    return datetime.fromisoformat(step.memo["intended_at"]) + reboot.timeout
-
-
-def _proof(node: Node, step: StepState, reboot: Reboot, now: datetime) -> Outcome:
-    wanted = int(step.memo["gpus"])
-    if node.ready and node.gpus_allocatable >= wanted:
-        return Done(
-            f"{node.name} has rebooted and is Ready with {node.gpus_allocatable} GPUs",
-            {"boot_id_before": step.memo["boot_id"], "boot_id_after": node.boot_id, "gpus": node.gpus_allocatable},
-        )
-    if now < _deadline(step, reboot):
-        return Wait(_POLL)
-    state = "Ready" if node.ready else "not Ready"
-    return Fail(
-        FailReason.REBOOT_TIMEOUT,
-        f"{node.name} has rebooted but is {state} with {node.gpus_allocatable} of {wanted} GPUs allocatable; "
-        "it stays cordoned",
-        {"gpus": node.gpus_allocatable, "gpus_expected": wanted},
-    )
-
-
-def _never_rebooted(node: Node, step: StepState) -> Fail:
-    if "asked_at" in step.memo:
-        return Fail(FailReason.REBOOT_TIMEOUT, f"{node.name} was told to reboot and has not; it stays cordoned")
-    return Fail(
-        FailReason.REBOOT_UNCERTAIN,
-        f"nobody knows whether {node.name} was told to reboot, and it has not; it stays cordoned until a person looks",
-    )
+def _demand_boot_id(node: Node) -> None:
+    if not node.boot_id:
+        raise TemporaryError(f"{node.name} has no boot id yet")

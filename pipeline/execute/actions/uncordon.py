@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from pipeline.cluster.port import Cluster
+from pipeline.execute.actions.marks import removal
 from pipeline.execute.actions.port import Done, Outcome
 from pipeline.model.node import NodePatch
-from pipeline.model.ownership import CORDONED_AT, CORDONED_BY
+from pipeline.model.ownership import CORDONED_BY
 from pipeline.model.plan import Uncordon
 from pipeline.model.rescue import Rescue, StepState
 
@@ -17,16 +18,16 @@ class UncordonRunner:
         self._cluster = cluster
 
     async def run(self, action: Uncordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
-        """Lift our own cordon and take our marks away."""
+        """Lift our own cordon and take our marks off, in one write; where the cordon is not ours, only the marks."""
         node = await self._cluster.get_node(rescue.node)
         owner = node.annotations.get(CORDONED_BY)
-        if owner != rescue.name:
-            if not node.unschedulable:
-                return Done(f"{node.name} is schedulable already")
-            by = f"rescue {owner}" if owner else "somebody else"
-            return Done(f"{node.name} stays cordoned: {by} cordoned it", {"left_cordoned": True})
-        marks = {CORDONED_BY: None, CORDONED_AT: None}
-        await self._cluster.patch_node(
-            node.name, NodePatch(unschedulable=False, annotations=marks), node.resource_version
-        )
-        return Done(f"{node.name} is schedulable again")
+        ours = owner == rescue.name
+        if marks := removal(node, rescue):
+            patch = NodePatch(unschedulable=False if ours else None, annotations=marks)
+            await self._cluster.patch_node(node.name, patch, node.resource_version)
+        if not node.unschedulable:
+            return Done(f"{node.name} is schedulable already")
+        if ours:
+            return Done(f"{node.name} is schedulable again")
+        by = f"rescue {owner}" if owner else "somebody else"
+        return Done(f"{node.name} stays cordoned: {by} cordoned it", {"left_cordoned": True})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.decide.escalation import escalate, takes_over
 from pipeline.decide.planner import ORDER
 from pipeline.errors import ConflictError
+from pipeline.model.fault import CodeMeaning, Severity
 from pipeline.model.plan import (
     Action,
     ActionName,
@@ -24,7 +25,7 @@ from pipeline.model.plan import (
     Uncordon,
 )
 from pipeline.model.rescue import EventAction, Rescue, Status, StepState
-from tests.fakes.faults import NOON, plan, rescue
+from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
 
 HOUR = timedelta(hours=1)
 LATER = NOON + HOUR
@@ -40,7 +41,9 @@ def first(*actions: Action, priority: int = 10, done: int = 0) -> Rescue:
 
 
 def second(*actions: Action, priority: int = 10, name: str = "second") -> Rescue:
-    return rescue(name, plan=plan(*actions, policy="two", rule=3, priority=priority))
+    """A rescue for a fault of another GPU: of another family than the first one's."""
+    cause = node_fault(79, fault=fault(79, pci="0000:5e:00"))
+    return rescue(name, plan=plan(*actions, policy="two", rule=3, priority=priority), cause=cause)
 
 
 def merged(one: Rescue, other: Rescue) -> tuple[Action, ...]:
@@ -51,7 +54,10 @@ def merged(one: Rescue, other: Rescue) -> tuple[Action, ...]:
     ("one", "other", "actions"),
     [
         pytest.param(
-            first(Cordon()), second(), (Cordon(), Drain(), Reboot(), Uncordon()), id="a stronger plan adds to it"
+            first(Cordon(), Drain()),
+            second(Cordon(), Drain(), Reboot()),
+            (Cordon(), Drain(), Reboot()),
+            id="a stronger plan adds to it",
         ),
         pytest.param(
             first(Cordon(), Drain()),
@@ -59,20 +65,25 @@ def merged(one: Rescue, other: Rescue) -> tuple[Action, ...]:
             (Cordon(), EnableWarmStandby(), Drain()),
             id="what is added goes where it belongs",
         ),
+        pytest.param(first(), second(), (Cordon(), Drain(), Reboot(), Uncordon()), id="an equal plan adds nothing"),
         pytest.param(
-            first(), second(Cordon()), (Cordon(), Drain(), Reboot(), Uncordon()), id="a weaker plan adds nothing"
+            first(Cordon(), Drain(), Reboot()),
+            second(Cordon(), Drain()),
+            (Cordon(), Drain(), Reboot()),
+            id="nor does a weaker one",
         ),
         pytest.param(
             first(),
-            second(Cordon(), Drain()),
-            (Cordon(), Drain(), Reboot(), Uncordon()),
-            id="a drain has no say in unCordon",
+            second(Cordon()),
+            (Cordon(), Drain(), Reboot()),
+            id="a plan that leaves the node cordoned has its say",
         ),
+        pytest.param(first(), second(Cordon(), Drain()), (Cordon(), Drain(), Reboot()), id="also one that drains it"),
         pytest.param(
             first(),
             second(Cordon(), Drain(), Reboot()),
             (Cordon(), Drain(), Reboot()),
-            id="a plan that reboots and leaves the node cordoned has one",
+            id="and one that reboots it",
         ),
         pytest.param(
             first(Cordon(), Drain(), Reboot()),
@@ -81,10 +92,13 @@ def merged(one: Rescue, other: Rescue) -> tuple[Action, ...]:
             id="whichever of the two it is",
         ),
         pytest.param(
-            first(Cordon(), Drain(), Reboot(), priority=1),
+            first(Cordon(), priority=1),
             second(priority=99),
             (Cordon(), Drain(), Reboot()),
-            id="and whatever the priorities",
+            id="whatever the priorities",
+        ),
+        pytest.param(
+            first(Cordon(), done=1), second(), (Cordon(), Drain(), Reboot()), id="and whatever has been done so far"
         ),
         pytest.param(
             first(),
@@ -146,23 +160,36 @@ def test_an_escalation_is_in_the_journal() -> None:
     (entry,) = after.journal[len(before.journal) :]
     assert (entry.time, entry.action) == (LATER, EventAction.RESCUE_ESCALATED)
     assert entry.message == (
-        "gpu-1: xid 79 (rescue second) asks for more; the plan is now cordon, drain, reboot, unCordon instead of cordon"
+        "gpu-1: xid 79 (rescue second) is taken over; the plan is now cordon, drain, reboot instead of cordon"
     )
+    assert entry.plan == after.plan
     assert entry.details == {"folded": "second", "policy": "two", "rule": 3}
 
 
-def test_a_weaker_one_changes_counts_and_times_alone() -> None:
-    one = replace(first(), count=3)
-    other = replace(second(Cordon(), priority=99), count=4, first_seen=NOON - HOUR, last_seen=LATER)
-    assert escalate(one, other, LATER) == replace(
-        one, count=7, first_seen=NOON - HOUR, last_seen=LATER, folded=("second",)
+def test_that_the_node_stays_cordoned_is_in_the_journal_too() -> None:
+    after = escalate(first(), second(Cordon()), LATER)
+    assert after.journal[-1].message == (
+        "gpu-1: xid 79 (rescue second) is taken over; "
+        "the plan is now cordon, drain, reboot instead of cordon, drain, reboot, unCordon"
     )
 
 
-def test_the_first_ones_times_stay_when_they_are_the_outer_ones() -> None:
-    one = replace(first(), first_seen=NOON - HOUR, last_seen=LATER)
-    after = escalate(one, second(), LATER)
-    assert (after.first_seen, after.last_seen) == (NOON - HOUR, LATER)
+def test_each_keeps_its_own_count_and_the_newest_fault_is_the_last_seen() -> None:
+    """A held rescue is given up by the age of what was last seen, and a fault that folds into it is new."""
+    one = replace(first(), count=3, last_seen=NOON)
+    other = replace(second(priority=99), count=4, first_seen=NOON - HOUR, last_seen=NOON + 2 * HOUR)
+    assert escalate(one, other, LATER) == replace(one, last_seen=NOON + 2 * HOUR, due=LATER, folded=("second",))
+
+
+def test_the_last_seen_never_goes_back() -> None:
+    one = replace(first(), last_seen=LATER)
+    assert escalate(one, second(), LATER).last_seen == LATER
+
+
+def test_what_the_first_one_waited_for_is_asked_again_at_once() -> None:
+    """The plan that takes it over may have dropped a waittime."""
+    waiting = replace(first(done=2), due=LATER + HOUR)
+    assert escalate(waiting, second(Cordon(), Drain(), Reboot(), priority=99), LATER).due == LATER
 
 
 def test_a_third_one_is_measured_by_the_plan_that_the_second_one_made() -> None:
@@ -170,7 +197,7 @@ def test_a_third_one_is_measured_by_the_plan_that_the_second_one_made() -> None:
         escalate(first(Cordon()), second(Cordon(), FORCED, priority=20), LATER), second(name="third"), LATER
     )
     assert twice.folded == ("second", "third")
-    assert twice.plan.actions == (Cordon(), FORCED, Reboot(), Uncordon())
+    assert twice.plan.actions == (Cordon(), FORCED, Reboot())
 
 
 @pytest.mark.parametrize(
@@ -212,7 +239,9 @@ PLANS = st.builds(
 
 
 def of_plan(name: str, given_plan: Plan, **given: Any) -> Rescue:
-    return replace(rescue(name, plan=given_plan), **given)
+    """A rescue for a fault that is of no family, since it names no GPU."""
+    cause = node_fault(79, fault=fault(79, pci=None))
+    return replace(rescue(name, plan=given_plan, cause=cause), **given)
 
 
 def names(one: Rescue) -> set[ActionName]:
@@ -231,6 +260,7 @@ def test_taking_over_is_sound(one: Plan, other: Plan, done: int) -> None:
     assert escalate(after, taken, LATER) is after
     assert [a.name for a in after.plan.actions] == sorted(names(after), key=ORDER.index)
     assert (names(leader) | names(taken)) - names(after) <= {ActionName.UNCORDON}
+    assert (ActionName.UNCORDON in names(after)) is (ActionName.UNCORDON in names(leader) & names(taken))
     assert len(after.steps) == len(after.plan.actions)
     started = [(a, s) for a, s in zip(leader.plan.actions, leader.steps, strict=True) if s.started]
     kept = list(zip(after.plan.actions, after.steps, strict=True))
@@ -248,3 +278,37 @@ def test_what_is_done_does_not_depend_on_who_came_first(plans: list[Plan], rando
 
     shuffled = random.sample(plans, len(plans))
     assert together(plans) == together(shuffled)
+
+
+LESSER = CodeMeaning("xid", 95, severity=Severity.RESET, rescue=True)
+WORSE = CodeMeaning("xid", 154, severity=Severity.REBOOT, rescue=True)
+
+
+@pytest.mark.parametrize(
+    ("apart", "pci", "begun", "returned"),
+    [
+        pytest.param(timedelta(seconds=1), "0000:3b:00", False, True, id="of one family the worst one's plan decides"),
+        pytest.param(timedelta(seconds=2), "0000:3b:00", False, True, id="two seconds apart is one family"),
+        pytest.param(timedelta(seconds=3), "0000:3b:00", False, False, id="three seconds apart is none"),
+        pytest.param(timedelta(seconds=1), "0000:5e:00", False, False, id="another GPU's fault is another one"),
+        pytest.param(timedelta(seconds=1), "0000:3b:00", True, False, id="what has begun has its say"),
+    ],
+)
+@pytest.mark.parametrize("worse_first", [False, True])
+def test_of_one_family_the_worst_decides_whether_the_node_comes_back(
+    apart: timedelta, pci: str, begun: bool, returned: bool, worse_first: bool
+) -> None:
+    lesser = replace(first(Cordon()), cause=node_fault(95, meaning=LESSER))
+    worse_fault = node_fault(154, meaning=WORSE, time=NOON + apart)
+    worse = replace(second(), cause=replace(worse_fault, fault=replace(worse_fault.fault, pci=pci)))
+    one, other = (worse, lesser) if worse_first else (lesser, worse)
+    if begun:
+        one = one.with_step(0, StepState(Status.RUNNING, started=LATER))
+    names = [action.name for action in escalate(one, other, LATER).plan.actions]
+    assert (ActionName.UNCORDON in names) is returned
+
+
+def test_of_one_family_a_worst_that_leaves_the_node_out_decides_too() -> None:
+    lesser = replace(first(), cause=node_fault(95, meaning=LESSER))
+    worse = replace(second(Cordon()), cause=node_fault(154, meaning=WORSE))
+    assert ActionName.UNCORDON not in [action.name for action in escalate(lesser, worse, LATER).plan.actions]

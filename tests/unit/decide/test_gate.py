@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pipeline.decide.guards import GuardSettings, gate
 from pipeline.decide.rules import UnknownCodes
 from pipeline.model.fault import Lookup, NodeFault, NvLink5, RecoveryAction
+from pipeline.model.ownership import OFFLINE
 from pipeline.model.plan import SkipReason
 from pipeline.model.rescue import Rescue, Status, StepState
 from tests.fakes.faults import NOON, fault, line, node_fault, rescue
@@ -18,6 +19,7 @@ SECOND = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
 MAX_AGE = timedelta(minutes=10)
 KERNEL_ONLY = GuardSettings(require_kernel=True)
+OFF = {OFFLINE: "true"}
 
 
 def of_line(code: int = 79, from_kernel: bool | None = None, boot_id: str | None = None, **given: Any) -> NodeFault:
@@ -41,11 +43,12 @@ def reason(found: NodeFault, settings: GuardSettings | None = None, last: Rescue
     return skip.reason if skip else None
 
 
-def rebooted(asked: datetime, status: Status = Status.SUCCEEDED) -> Rescue:
-    """A rescue whose reboot was asked for at that time."""
+def rebooted(seen: datetime, status: Status = Status.SUCCEEDED) -> Rescue:
+    """A rescue whose reboot led to a new boot that was first seen at that time."""
+    asked = seen - timedelta(minutes=3)
     done = rescue("earlier", now=asked - timedelta(hours=1))
-    memo = {"intended_at": asked.isoformat()}
-    return done.with_step(2, StepState(status, asked, asked + timedelta(minutes=5), memo=memo))
+    memo = {"intended_at": asked.isoformat(), "rebooted_at": seen.isoformat()}
+    return done.with_step(2, StepState(status, asked, seen + timedelta(minutes=5), memo=memo))
 
 
 def test_a_fresh_fault_of_a_known_node_is_left_to_the_policies() -> None:
@@ -70,6 +73,7 @@ def test_a_fresh_fault_of_a_known_node_is_left_to_the_policies() -> None:
         pytest.param(verdict(1), None, id="a verdict that asks for something"),
         pytest.param(node_fault(node="", lookup=Lookup.UNNAMED), SkipReason.NODE_UNNAMED, id="a line without a host"),
         pytest.param(node_fault(lookup=Lookup.AMBIGUOUS), SkipReason.NODE_AMBIGUOUS, id="a host that is two nodes"),
+        pytest.param(node_fault(labels=OFF), SkipReason.NODE_OFFLINE, id="a node that was taken out for good"),
         pytest.param(node_fault(lookup=Lookup.UNKNOWN), None, id="an unknown node is for policies without labels"),
         pytest.param(node_fault(lookup=Lookup.NOT_READY), None, id="so is one whose cache is not ready"),
         pytest.param(of_line(inferred=True), None, id="an inferred fault alone is a fault"),
@@ -95,8 +99,11 @@ def test_where_only_the_kernel_counts(from_kernel: bool | None, expected: SkipRe
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        pytest.param(at(NOON, booted_at=NOON), None, id="in the moment of the boot"),
-        pytest.param(at(NOON, booted_at=NOON + MICROSECOND), SkipReason.OLDER_THAN_BOOT, id="before the boot"),
+        pytest.param(at(NOON, boot_id="b", booted_at=NOON), None, id="in the moment of the boot"),
+        pytest.param(
+            at(NOON, boot_id="b", booted_at=NOON + MICROSECOND), SkipReason.OLDER_THAN_BOOT, id="before the boot"
+        ),
+        pytest.param(at(NOON, booted_at=NOON + MICROSECOND), None, id="a boot that nobody knows"),
         pytest.param(at(NOON, boot_id="b"), None, id="a line that names no boot"),
         pytest.param(replace(of_line(boot_id="b"), boot_id="b"), None, id="a line of this boot"),
         pytest.param(
@@ -122,9 +129,9 @@ def test_the_gate_looks_at_the_boot(found: NodeFault, expected: SkipReason | Non
 @pytest.mark.parametrize(
     ("last", "expected"),
     [
-        pytest.param(rebooted(NOON - MICROSECOND), None, id="after the reboot"),
-        pytest.param(rebooted(NOON), SkipReason.OLDER_THAN_RESCUE, id="in the moment of the reboot"),
-        pytest.param(rebooted(NOON + MICROSECOND), SkipReason.OLDER_THAN_RESCUE, id="before the reboot"),
+        pytest.param(rebooted(NOON - MICROSECOND), None, id="after its new boot was seen"),
+        pytest.param(rebooted(NOON), SkipReason.OLDER_THAN_RESCUE, id="in the moment in which it was seen"),
+        pytest.param(rebooted(NOON + MICROSECOND), SkipReason.OLDER_THAN_RESCUE, id="before it was seen"),
         pytest.param(rebooted(NOON + SECOND, Status.FAILED), None, id="a reboot without proof cures nothing"),
         pytest.param(rescue("earlier", now=NOON - SECOND), None, id="a rescue that did not reboot"),
     ],
@@ -149,7 +156,13 @@ def test_the_gate_looks_at_the_last_rescue(last: Rescue, expected: SkipReason | 
             SkipReason.NODE_UNNAMED,
             id="an old unnamed line",
         ),
-        pytest.param(at(NOON - timedelta(days=1), booted_at=NOON), SkipReason.STALE, id="an old line of an old boot"),
+        pytest.param(
+            at(NOON - timedelta(days=1), boot_id="b", booted_at=NOON), SkipReason.STALE, id="an old line of an old boot"
+        ),
+        pytest.param(
+            at(NOON - timedelta(days=1), labels=OFF), SkipReason.NODE_OFFLINE, id="an old line of a node that is out"
+        ),
+        pytest.param(replace(injected(True), labels=OFF), SkipReason.DRILL, id="a drill on a node that is out"),
     ],
 )
 def test_what_a_line_is_comes_before_when_it_was(found: NodeFault, expected: SkipReason) -> None:
@@ -190,6 +203,11 @@ def test_what_a_line_is_comes_before_when_it_was(found: NodeFault, expected: Ski
             "unnamed node: xid 79 is not acted on: the line names no node",
             id="no node",
         ),
+        pytest.param(
+            replace(of_line(from_kernel=True), labels=OFF),
+            "gpu-1: xid 79 is not acted on: the node was taken out for good, and only a person brings it back",
+            id="a node that is out",
+        ),
     ],
 )
 def test_a_skip_tells_people_why(found: NodeFault, detail: str) -> None:
@@ -198,9 +216,19 @@ def test_a_skip_tells_people_why(found: NodeFault, detail: str) -> None:
     assert skip.detail == detail
 
 
+def test_a_skip_tells_people_which_rescue_came_in_between() -> None:
+    skip = gate(node_fault(), GuardSettings(), NOON, rebooted(NOON + SECOND))
+    assert skip is not None
+    assert skip.detail == (
+        "gpu-1: xid 79 is not acted on: it is not later than 2026-11-20T12:00:01+00:00, "
+        "when the node was first seen in the boot that rescue earlier had led to"
+    )
+
+
 def test_the_defaults_are_the_promised_ones() -> None:
     assert GuardSettings().model_dump() == {
         "max_age": "10min",
+        "max_hold": "2h",
         "max_nodes": 5,
         "window": "1h",
         "require_kernel": False,
@@ -214,6 +242,7 @@ def test_the_defaults_are_the_promised_ones() -> None:
     [
         {"max_age": "0s"},
         {"max_age": 600},
+        {"max_hold": "0s"},
         {"window": "0s"},
         {"incident_window": "0s"},
         {"max_nodes": -1},
@@ -227,7 +256,9 @@ def test_a_setting_is_refused(setting: dict[str, Any]) -> None:
 
 
 def test_the_least_settings_are_taken() -> None:
-    settings = GuardSettings.model_validate({"max_age": "1s", "window": "1s", "incident_window": "1s", "max_nodes": 0})
+    settings = GuardSettings.model_validate(
+        {"max_age": "1s", "max_hold": "1s", "window": "1s", "incident_window": "1s", "max_nodes": 0}
+    )
     assert settings.max_nodes == 0
     assert reason(at(NOON - SECOND), settings) is None
     assert reason(at(NOON - SECOND - MICROSECOND), settings) is SkipReason.STALE

@@ -1,9 +1,12 @@
 """Which incident a fault belongs to: repeats, companions, falls off the bus, ends, restarts, and a bounded memory."""
 
 import re
+import tracemalloc
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -25,10 +28,20 @@ STALE = Skip(SkipReason.STALE, "old")
 SETTINGS = GuardSettings()
 
 
+_PLACES = count()
+
+
+def fresh(found: NodeFault) -> NodeFault:
+    """The same fault by another line: one that was found at another place."""
+    position = f"kernel.log:{next(_PLACES)}"
+    return replace(found, fault=replace(found.fault, line=replace(found.fault.line, position=position)))
+
+
 def seen(code: int = 79, at: timedelta = timedelta(0), node: str = "gpu-1", **given: Any) -> NodeFault:
     """A fault at noon and *at*; what is given is the line's, but for the labels of a node fault."""
     own = {key: given.pop(key) for key in ("boot_id", "lookup", "meaning") if key in given}
-    return node_fault(code, node, NOON + at, fault=fault(code, line=line(time=NOON + at, node=node), **given), **own)
+    one = fault(code, line=line(time=NOON + at, node=node), **given)
+    return fresh(node_fault(code, node, NOON + at, fault=one, **own))
 
 
 def place(incidents: Incidents, found: NodeFault, skip: Skip | None = None, now: datetime = NOON) -> Placement:
@@ -38,6 +51,7 @@ def place(incidents: Incidents, found: NodeFault, skip: Skip | None = None, now:
 def kinds(*faults: NodeFault, skips: tuple[Skip | None, ...] = ()) -> list[str]:
     """How each of the faults is placed, one after the other; what the gate says of it is up to the gate."""
     incidents = Incidents(SETTINGS)
+    faults = tuple(map(fresh, faults))
     given_skips = skips or tuple(gate(found, SETTINGS, found.time, None) for found in faults)
     return [type(place(incidents, found, skip)).__name__ for found, skip in zip(faults, given_skips, strict=True)]
 
@@ -292,6 +306,59 @@ def test_what_leaves_is_reported_first() -> None:
     assert incidents.flush() == []
 
 
+def test_an_incident_that_led_to_a_rescue_leaves_last() -> None:
+    """Or each further line of a storm that the rescue is about would open one more."""
+    incidents = Incidents(SETTINGS, limit=3)
+    rescued = place(incidents, seen(48)).incident
+    place(incidents, seen(62))
+    place(incidents, seen(13)).incident.decided(Skip(SkipReason.NO_RESCUE_NEEDED, "harmless"))
+    rescued.decided("gpu-1-xid-48-abc")
+    place(incidents, seen(64))
+    assert isinstance(place(incidents, seen(48)), Repeat)
+    for code in range(100, 110):
+        place(incidents, seen(code))
+    assert isinstance(place(incidents, seen(48)), Repeat)
+    assert len(incidents) == 3
+
+
+def test_where_all_led_to_rescues_the_one_that_was_not_touched_for_longest_leaves() -> None:
+    incidents = Incidents(SETTINGS, limit=2)
+    for code in (48, 62):
+        place(incidents, seen(code)).incident.decided(f"rescue-{code}")
+    place(incidents, seen(48))
+    place(incidents, seen(64)).incident.decided("rescue-64")
+    assert isinstance(place(incidents, seen(48)), Repeat)
+    assert isinstance(place(incidents, seen(64)), Repeat)
+    assert isinstance(place(incidents, seen(62)), New)
+
+
+def test_what_was_just_opened_is_not_what_leaves() -> None:
+    incidents = Incidents(SETTINGS, limit=1)
+    place(incidents, seen(48)).incident.decided("rescue-48")
+    opened = place(incidents, seen(62)).incident
+    assert place(incidents, seen(62)) == Repeat(opened)
+
+
+def test_an_incident_takes_about_as_much_memory_as_its_line() -> None:
+    incidents = Incidents(SETTINGS)
+    text = "NVRM: Xid (PCI:0000:3b:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
+    tracemalloc.start()
+    for number in range(2_000):
+        own = line(f"{text} {number}", node=f"gpu-{number}", position=f"kernel.log:{number}")
+        place(incidents, node_fault(node=f"gpu-{number}", fault=fault(line=own)))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(incidents) == 2_000
+    assert size / 2_000 < 3_000
+
+
+def test_the_incidents_of_a_large_cluster_are_all_remembered() -> None:
+    incidents = Incidents(SETTINGS)
+    for number in range(20_000):
+        place(incidents, node_fault(node=f"gpu-{number}"))
+    assert len(incidents) == 20_000
+
+
 def test_earlier_incidents_of_a_key_leave_when_no_line_as_old_can_come() -> None:
     incidents = Incidents(SETTINGS)
     for n in range(100):
@@ -343,15 +410,15 @@ def ended(incident: Incident, status: Status, reason: str | None = None, at: tim
     return replace(one, status=status, reason=reason, ended=NOON + at)
 
 
-def rebooted(one: Rescue, asked: timedelta, status: Status = Status.SUCCEEDED) -> Rescue:
-    when = NOON + asked
-    return one.with_step(2, StepState(status, when, when, memo={"intended_at": when.isoformat()}))
+def rebooted(one: Rescue, at: timedelta, status: Status = Status.SUCCEEDED) -> Rescue:
+    when = NOON + at
+    return one.with_step(2, StepState(status, when, when, memo={"rebooted_at": when.isoformat()}))
 
 
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        pytest.param(MINUTE, "Repeat", id="in the moment of the reboot"),
+        pytest.param(MINUTE, "Repeat", id="in the moment in which the new boot was seen"),
         pytest.param(MINUTE + MICROSECOND, "New", id="after it"),
     ],
 )
@@ -372,6 +439,8 @@ def test_an_incident_is_over_at_the_reboot_that_cured_it(at: timedelta, expected
         pytest.param(Status.CANCELLED, CancelReason.STALE, MINUTE, "Repeat", id="a stale one, in that moment"),
         pytest.param(Status.CANCELLED, CancelReason.STALE, MINUTE + MICROSECOND, "New", id="a stale one, after it"),
         pytest.param(Status.CANCELLED, CancelReason.OLDER_THAN_BOOT, 2 * MINUTE, "New", id="one of an earlier boot"),
+        pytest.param(Status.CANCELLED, CancelReason.NODE_OFFLINE, 2 * MINUTE, "New", id="one of a node that was out"),
+        pytest.param(Status.CANCELLED, CancelReason.UNCORDONED, 2 * MINUTE, "Repeat", id="a person took the node back"),
         pytest.param(Status.RUNNING, None, 2 * MINUTE, "Repeat", id="one that is under way"),
         pytest.param(Status.HELD, CancelReason.STALE, 2 * MINUTE, "Repeat", id="one that has not ended"),
     ],
@@ -456,6 +525,68 @@ def test_a_rescue_that_nobody_remembers_closes_nothing() -> None:
     place(incidents, seen())
     incidents.close(rebooted(rescue("unknown"), MINUTE))
     assert isinstance(place(incidents, seen(at=2 * MINUTE)), Repeat)
+
+
+def test_an_incident_that_could_not_be_opened_is_forgotten() -> None:
+    incidents = Incidents(SETTINGS)
+    lead = seen()
+    failed = place(incidents, lead).incident
+    place(incidents, seen())
+    incidents.discard(failed)
+    assert incidents.flush() == []
+    again = place(incidents, lead)
+    assert again == New(again.incident)
+    assert (again.incident.count, len(incidents)) == (1, 1)
+    incidents.discard(failed)
+    assert place(incidents, seen()) == Repeat(again.incident)
+
+
+def test_an_incident_that_had_to_leave_and_could_not_be_opened_is_not_reported() -> None:
+    incidents = Incidents(SETTINGS, limit=1)
+    failed = place(incidents, seen()).incident
+    place(incidents, seen())
+    place(incidents, seen(48))
+    incidents.discard(failed)
+    assert incidents.sweep(NOON) == []
+
+
+# The same line may be delivered more than once.
+
+
+@pytest.mark.parametrize(
+    ("again", "occurrences"),
+    [
+        pytest.param(lambda lead: lead, 1, id="the very line"),
+        pytest.param(lambda lead: replace(lead, boot_id="a", labels={}), 1, id="whatever is known of its node by now"),
+        pytest.param(fresh, 2, id="another line of the same moment"),
+        pytest.param(
+            lambda lead: replace(lead, fault=replace(lead.fault, line=replace(lead.fault.line, time=NOON + SECOND))),
+            2,
+            id="a later line at the same place, as in a log that was truncated",
+        ),
+    ],
+)
+@pytest.mark.parametrize("restored", [False, True])
+def test_the_line_that_opened_an_incident_is_counted_once(
+    again: Callable[[NodeFault], NodeFault], occurrences: int, restored: bool
+) -> None:
+    lead, incidents = seen(), Incidents(SETTINGS)
+    if restored:
+        incidents.restore([rescue(incident_name(lead), cause=lead)], NOON)
+    else:
+        place(incidents, lead)
+    placed = place(incidents, again(lead), now=NOON + SECOND)
+    assert isinstance(placed, Repeat)
+    assert (placed.incident.count, placed.incident.companions) == (occurrences, 0)
+    assert placed.incident.touched == NOON + SECOND
+
+
+def test_a_line_without_a_time_is_known_by_its_place() -> None:
+    lead = node_fault(fault=fault(line=line(time=None)))
+    incidents = Incidents(SETTINGS)
+    incident = place(incidents, lead).incident
+    place(incidents, replace(lead, time=NOON + SECOND))
+    assert (incident.count, incident.last_seen) == (1, NOON)
 
 
 def test_skipped_incidents_are_forgotten_and_others_are_not() -> None:
@@ -605,7 +736,7 @@ def test_every_fault_is_counted_once_in_whatever_order(events: list[tuple[NodeFa
     by_key: dict[tuple[object, ...], Incident] = {}
     companions = 0
     for found, at in events:
-        moved = replace(found, time=NOON + at * SECOND)
+        moved = fresh(replace(found, time=NOON + at * SECOND))
         skip = gate(moved, SETTINGS, NOON, None)
         key = what(moved, skip.reason if skip else None)
         placed = place(incidents, moved, skip)
@@ -662,7 +793,7 @@ def test_a_storm_is_one_incident() -> None:
     incidents = Incidents(SETTINGS)
     reports = 0
     for _ in range(50_000):
-        incident = place(incidents, FELL).incident
+        incident = place(incidents, fresh(FELL)).incident
         if incident.due():
             reports += 1
             incident.reported_at(incident.count)

@@ -46,6 +46,14 @@ def test_a_fault_gets_its_node_and_its_meaning() -> None:
     assert enriched.meaning == CodeMeaning("xid", 79, severity=Severity.REBOOT)
 
 
+def test_the_boot_of_a_node_that_is_not_ready_is_not_told() -> None:
+    """The line may be of the next boot, whose id the kubelet has not posted yet."""
+    cluster = SimulatedCluster(ManualClock(NOW), [replace(_cluster().nodes()["gpu-a"], ready=False)])
+    enriched = _enricher(cluster).enrich(FAULT, NOW)
+    assert (enriched.node, enriched.lookup, enriched.labels) == ("gpu-a", Lookup.FOUND, {"app": "demo"})
+    assert (enriched.boot_id, enriched.booted_at) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("host", "node", "lookup"),
     [

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
+from structlog.testing import capture_logs
+
 from pipeline.clock import ManualClock
-from pipeline.execute.driver import BEFORE_ALL_LOGS, Live, Replay
+from pipeline.execute.driver import BEFORE_ALL_LOGS, Live, Replay, merged
 from pipeline.model.rescue import Status
 from pipeline.sources.port import Delivery
 from tests.fakes.faults import NOON
@@ -47,7 +49,7 @@ def _at(moment: datetime, text: str, node: str = "gpu-1") -> str:
 class Stage:
     """A driver over a world, and how its time passed."""
 
-    def __init__(self, *payloads: str) -> None:
+    def __init__(self, *payloads: str, present: datetime = NOON + timedelta(days=1)) -> None:
         self.jumps: list[timedelta] = []
         clock = ManualClock(BEFORE_ALL_LOGS)
         self.world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], clock=clock)
@@ -61,7 +63,7 @@ class Stage:
             self.inside.policies,
             clock,
             self._pause,
-            NOON,
+            present,
         )
 
     async def _pause(self, jump: timedelta) -> None:
@@ -106,7 +108,7 @@ async def test_lines_without_a_time_wait_for_the_first_that_has_one() -> None:
 
 
 async def test_a_log_without_any_time_is_of_the_moment_it_is_read() -> None:
-    stage = Stage(APPLICATION)
+    stage = Stage(APPLICATION, present=NOON)
     await stage.replay.run()
     assert {record.time for record in stage.world.sink.records} == {NOON}
 
@@ -117,12 +119,32 @@ async def test_nobody_waits_for_jumps_while_nothing_is_rescued() -> None:
     assert stage.jumps == []
 
 
-async def test_a_rescue_that_is_held_for_good_does_not_keep_the_replay_from_ending() -> None:
+async def test_a_rescue_that_can_never_go_on_does_not_keep_the_replay_from_ending() -> None:
     stage = Stage(_at(NOON, OFF_THE_BUS))
     stage.world.cluster.troubles.cache_synced = False
+    with capture_logs() as logs:
+        await stage.replay.run()
+    assert stage.statuses == [Status.PENDING]
+    assert [entry["status"] for entry in logs if entry["event"] == "replay.unfinished"] == ["Pending"]
+
+
+async def test_a_line_of_a_time_that_is_not_yet_does_not_move_the_clock() -> None:
+    stage = Stage(
+        _at(NOON, APPLICATION, "gpu-2"),
+        _at(NOON + timedelta(days=3650), OFF_THE_BUS, "gpu-2"),
+        _at(NOON + timedelta(minutes=1), OFF_THE_BUS),
+    )
     await stage.replay.run()
-    assert all(status.ended or status is Status.HELD for status in stage.statuses)
-    assert len(stage.statuses) == 1
+    assert [rescue.node for rescue in stage.world.store.all()] == ["gpu-1"]
+    assert "in-the-future" in stage.inside.told("reason")
+
+
+async def test_several_sources_are_read_in_the_order_of_their_times() -> None:
+    stage = Stage()
+    hours = [[_at(NOON + timedelta(hours=hour), f"NVRM: {source} {hour}") for hour in range(3)] for source in "ab"]
+    sources = [ListSource(payloads) for payloads in hours]
+    order = [lines[0].text async for lines, _ in merged(sources, stage.inside.intake)]
+    assert order == [f"NVRM: {source} {hour}" for hour in range(3) for source in "ab"]
 
 
 async def test_a_live_run_works_side_by_side_and_ends_in_good_order_when_cancelled() -> None:

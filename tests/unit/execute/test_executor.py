@@ -137,7 +137,7 @@ async def test_an_eviction_that_is_refused_for_now_does_not_keep_the_others() ->
     await world.store.create(rescue(plan=plan(Cordon(), Drain())))
     await world.run(until=NOON + timedelta(minutes=2))
     assert await _pods(world) == ["train-0"]
-    assert world.rescue().steps[1].memo == {"pods_left": "team/train-0"}
+    assert world.rescue().steps[1].memo["pods_left"] == "team/train-0"
 
 
 async def test_the_waittime_of_a_reboot_runs_from_the_end_of_the_drain() -> None:
@@ -334,5 +334,6 @@ async def test_a_sink_that_is_away_stops_no_rescue_and_gets_every_record_later()
     assert world.rescue().status is Status.SUCCEEDED
     assert world.sink.records == []
     world.sink.away = False
+    world.clock.move_to(world.clock.now() + timedelta(seconds=2))
     await world.executor.tick()
     assert len(world.sink.records) == len(world.rescue().journal) == world.rescue().recorded

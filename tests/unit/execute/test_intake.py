@@ -12,12 +12,16 @@ from pipeline.decode.envelopes import Decoder
 from pipeline.decode.settings import DecodeSettings
 from pipeline.documents import parse_documents
 from pipeline.enrich.labels import Enricher, EnrichSettings
+from pipeline.errors import PermanentError
 from pipeline.execute.intake import Intake
+from pipeline.execute.patience import Patience
 from pipeline.execute.policies import PolicyBook
+from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.store_memory import MemoryStore
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import load_patterns
-from pipeline.model.rescue import Status
+from pipeline.model.rescue import Rescue, Status
 from pipeline.settings import shipped
 from tests.fakes.faults import NOON
 from tests.fakes.faults import line as log_line
@@ -42,22 +46,24 @@ APPLICATION = "NVRM: Xid (PCI:0000:3b:00): 13, pid=7, name=python3, Graphics Exc
 class Inside:
     """An intake over a world."""
 
-    def __init__(self, policies: str = REBOOT_79, world: World | None = None) -> None:
+    def __init__(self, policies: str = REBOOT_79, world: World | None = None, settle: timedelta = timedelta(0)) -> None:
         self.world = world or World([gpu_node("gpu-1"), gpu_node("gpu-2")])
         self.policies = PolicyBook(read_policies(parse_documents(policies, "p.yaml")), self.world.cluster)
         self.pauses: list[float] = []
         self.incidents = Incidents(self.world.guards)
         self.policies.on_change(self.incidents.forget_skipped)
+        patience = Patience(self._pause)
+        enricher = Enricher(self.world.cluster, PATTERNS.catalogue, EnrichSettings())
         self.intake = Intake(
-            Decoder(DecodeSettings()),
-            Matcher(PATTERNS),
-            Enricher(self.world.cluster, PATTERNS.catalogue, EnrichSettings()),
+            Recognition(Decoder(DecodeSettings()), Matcher(PATTERNS), enricher, self.world.clock),
             self.policies,
             self.incidents,
             self.world.store,
-            Recorder(self.world.sink, self.world.store, dry_run=False, pause=self._pause),
+            Recorder(self.world.sink, self.world.store, dry_run=False, patience=patience),
             self.world.guards,
             self.world.clock,
+            settle,
+            patience,
         )
 
     async def _pause(self, seconds: float) -> None:
@@ -224,3 +230,69 @@ async def test_a_sink_that_is_away_is_waited_for_before_the_line_is_given_back()
     await inside.take(OFF_THE_BUS)
     assert inside.pauses == [1.0, 2.0, 4.0]
     assert inside.told("action") == ["fault-detected", "rescue-planned"]
+
+
+REBOOT_154 = REBOOT_79.replace('["79"]', '["154:2"]')
+UNCONTAINED = "NVRM: Xid (PCI:0000:3b:00): 95, pid='<unknown>', name=<unknown>, Uncontained: SM"
+VERDICT = "NVRM: Xid (PCI:0000:3b:00): 154, GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)"
+
+
+async def test_a_family_of_faults_is_rescued_as_one_and_the_node_comes_back() -> None:
+    """95 alone would be cordoned for good by the global policy; the driver's own verdict follows within a second."""
+    inside = Inside(policies=REBOOT_154, settle=timedelta(seconds=2))
+    await inside.take(UNCONTAINED)
+    await inside.take(VERDICT, NOON + timedelta(milliseconds=900))
+    await inside.world.run()
+    assert sorted(inside.statuses) == [Status.CANCELLED, Status.SUCCEEDED]
+    assert len(inside.world.cluster.reboots) == 1
+    assert not inside.world.cluster.nodes()["gpu-1"].unschedulable
+
+
+async def test_a_lesser_fault_that_comes_long_before_keeps_the_node_out_and_it_is_said() -> None:
+    inside = Inside(policies=REBOOT_154, settle=timedelta(seconds=2))
+    await inside.take(UNCONTAINED)
+    await inside.world.run()
+    await inside.take(VERDICT, NOON + timedelta(minutes=1))
+    await inside.world.run()
+    assert inside.world.cluster.nodes()["gpu-1"].unschedulable
+    assert "stays cordoned: rescue gpu-1-xid-95" in inside.world.sink.records[-1].document["message"]
+
+
+class FragileStore(MemoryStore):
+    """Refuses the first creation, and lets people delete."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 1
+
+    async def create(self, rescue: Rescue) -> Rescue:
+        if self.refusals:
+            self.refusals -= 1
+            raise PermanentError("the store says no")
+        return await super().create(rescue)
+
+    def delete(self, name: str) -> None:
+        """What `kubectl delete rescue` does."""
+        gone = self._rescues.pop(name)
+        self._open.pop(name, None)
+        self._by_node[gone.node].discard(name)
+
+
+async def test_a_line_whose_rescue_could_not_be_saved_can_be_handled_again() -> None:
+    world = World(store=FragileStore())
+    inside = Inside(world=world)
+    with pytest.raises(PermanentError):
+        await inside.take(OFF_THE_BUS)
+    await inside.take(OFF_THE_BUS)
+    assert [rescue.count for rescue in world.store.all()] == [1]
+
+
+async def test_a_rescue_that_somebody_deleted_leaves_its_fault_to_be_seen_again() -> None:
+    store = FragileStore()
+    store.refusals = 0
+    inside = Inside(world=World(store=store))
+    await inside.take(OFF_THE_BUS)
+    store.delete(store.all()[0].name)
+    for second in (1, 2, 3):
+        await inside.take(OFF_THE_BUS, NOON + timedelta(seconds=second))
+    assert len(store.all()) == 1

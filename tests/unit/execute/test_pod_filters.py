@@ -51,4 +51,16 @@ def test_each_pod_is_sorted(name: str, pod: Pod, drain: Drain, where: str) -> No
 
 def test_a_refused_pod_is_named_with_what_would_let_it_go() -> None:
     found = sort_pods([replace(POD, owner=None)], Drain())
-    assert found.names == ("team/train-0 (no controller would bring it back; force: true evicts it)",)
+    assert found.names({}) == ("team/train-0 (no controller would bring it back; force: true evicts it)",)
+
+
+def test_each_pod_that_stays_is_named_with_the_newest_reason_that_is_known() -> None:
+    pods = [replace(POD, name=name) for name in ("c", "a")]
+    found = sort_pods([*pods, replace(POD, name="b", owner=None), replace(POD, name="d", terminating=True)], Drain())
+    assert found.names({"team/a": "forbidden", "team/b": "forbidden too", "team/gone": "forbidden"}) == (
+        "team/a (forbidden)",
+        "team/b (forbidden too)",
+        "team/c",
+        "team/d",
+    )
+    assert len(found) == 4

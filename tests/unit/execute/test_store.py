@@ -63,9 +63,28 @@ async def test_only_so_many_ended_rescues_are_kept(monkeypatch: pytest.MonkeyPat
     store = MemoryStore()
     await store.create(rescue("open"))
     for name in ("1", "2", "3"):
-        await store.save(replace(await store.create(rescue(name)), status=Status.SUCCEEDED))
+        await store.save(replace(await store.create(rescue(name)), status=Status.SUCCEEDED, recorded=2))
     assert {found.name for found in store.all()} == {"open", "2", "3"}
     assert {found.name for found in store.on_node("gpu-1")} == {"open", "2", "3"}
+
+
+async def test_none_is_forgotten_before_its_records_are_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_memory, "_KEPT_ENDED", 1)
+    store = MemoryStore()
+    for name in ("1", "2", "3"):
+        await store.save(replace(await store.create(rescue(name)), status=Status.SUCCEEDED))
+    assert {found.name for found in store.all()} == {"1", "2", "3"}
+    for ended in store.all()[:2]:
+        await store.save(replace(ended, recorded=2))
+    assert {found.name for found in store.all()} == {"3"}
+
+
+async def test_those_that_ended_lately_are_found() -> None:
+    store = MemoryStore()
+    for minutes in range(3):
+        ended = replace(rescue(str(minutes)), status=Status.FAILED, ended=NOON + timedelta(minutes=minutes))
+        await store.save(replace(await store.create(ended), revision=1))
+    assert [found.name for found in store.ended_since(NOON + timedelta(minutes=1))] == ["1", "2"]
 
 
 async def test_changed_wakes_at_the_next_write() -> None:

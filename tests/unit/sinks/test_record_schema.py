@@ -80,7 +80,7 @@ STEP["gpu_rescue"] |= {
         "folded": ["r-2"],
         "dry_run": False,
     },
-    "step": {"index": 1, "action": "drain", "status": "Succeeded", "attempts": 0, "details": {"evicted": "7"}},
+    "step": {"action": "drain", "status": "Succeeded", "attempts": 0, "details": {"evicted": "7"}},
 }
 
 PLANNED: dict[str, Any] = deepcopy(SKIPPED)

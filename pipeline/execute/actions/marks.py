@@ -1,0 +1,47 @@
+"""The marks of a rescue on a node: which are its own, and whether somebody has taken the node back from it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pipeline.cluster.port import Cluster
+from pipeline.execute.actions.port import Abandon
+from pipeline.model.node import Node, NodePatch
+from pipeline.model.ownership import CORDONED_AT, CORDONED_BY, UNDER_RESCUE
+from pipeline.model.plan import ActionName
+from pipeline.model.rescue import CancelReason, Rescue, Status
+
+
+def signature(rescue: Rescue, now: datetime) -> Mapping[str, str | None]:
+    """Return the annotations that go with a cordon of ours."""
+    return {CORDONED_BY: rescue.name, CORDONED_AT: now.isoformat()}
+
+
+def removal(node: Node, rescue: Rescue) -> Mapping[str, str | None]:
+    """Return the annotations that take this rescue's marks off the node, and no other's; empty when it has none."""
+    marks: dict[str, str | None] = {}
+    if node.annotations.get(CORDONED_BY) == rescue.name:
+        marks |= {CORDONED_BY: None, CORDONED_AT: None}
+    if node.annotations.get(UNDER_RESCUE) == rescue.name:
+        marks |= {UNDER_RESCUE: None}
+    return marks
+
+
+def taken_back(node: Node, rescue: Rescue) -> bool:
+    """Whether somebody has uncordoned the node since this rescue cordoned it, or found it cordoned.
+
+    Who uncordons a node as kubectl does leaves our marks on it. When they are off, a schedulable node still tells it if
+    the rescue's cordon is done: from then on only its unCordon, the step after all that ask here, makes the node
+    schedulable by our hand. A node that was deleted and has registered anew looks the same, and is left alone as well.
+    """
+    cordoned = any(
+        action.name is ActionName.CORDON and step.status is Status.SUCCEEDED
+        for action, step in zip(rescue.plan.actions, rescue.steps, strict=True)
+    )
+    return not node.unschedulable and (cordoned or bool(removal(node, rescue)))
+
+
+async def leave(cluster: Cluster, node: Node, rescue: Rescue) -> Abandon:
+    """Take our marks off a node that was taken back, in one write, and give the rescue up."""
+    if marks := removal(node, rescue):
+        await cluster.patch_node(node.name, NodePatch(annotations=marks), node.resource_version)
+    return Abandon(CancelReason.UNCORDONED, f"somebody has uncordoned {node.name} meanwhile: it is left to them")
