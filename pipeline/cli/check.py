@@ -11,6 +11,7 @@ from pipeline.app import open_cluster, open_patterns, open_policies, parts
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
 from pipeline.cluster.memory import SimulatedCluster
+from pipeline.decide.wording import names
 from pipeline.errors import BadInputError, PermanentError, TemporaryError
 from pipeline.settings import Settings
 from sinks.base import SinkError
@@ -42,27 +43,34 @@ def check(ctx: click.Context, config: Path | None, overrides: tuple[str, ...], o
 
 def _mistakes(settings: Settings) -> Iterator[str]:
     """Check each kind of file, so that one kind's mistakes don't hide the others'."""
-    try:
-        patterns = open_patterns(settings)
-        click.echo(f"patterns: {len(patterns.rules)} rules, {len(patterns.catalogue)} codes")
-        for rule in patterns.rules:
-            if not rule.contains:
-                click.echo(f"patterns: warning: rule {rule.name} has no `contains`: every line is decoded for its sake")
-    except BadInputError as error:
-        yield str(error)
-    try:
-        policies = open_policies(settings, SimulatedCluster(WallClock()))
-        click.echo(f"policies: {len(policies.rules)} rules")
-        for name, ties in policies.ties().items():
-            for tie in ties:
-                click.echo(f"policies: warning: {name}: {tie}")
-    except BadInputError as error:
-        yield str(error)
-    try:
-        cluster = open_cluster(settings, WallClock())
-        click.echo(f"cluster: simulated, {len(cluster.nodes())} nodes")
-    except BadInputError as error:
-        yield str(error)
+    for check_one in (_patterns, _policies, _cluster):
+        try:
+            for told in check_one(settings):
+                click.echo(told)
+        except BadInputError as error:
+            yield str(error)
+
+
+def _patterns(settings: Settings) -> Iterator[str]:
+    patterns = open_patterns(settings)
+    yield f"patterns: {len(patterns.rules)} rules, {len(patterns.catalogue)} codes"
+    for rule in patterns.rules:
+        if not rule.contains:
+            yield f"patterns: warning: rule {rule.name} has no `contains`: every line is decoded for its sake"
+
+
+def _policies(settings: Settings) -> Iterator[str]:
+    policies = open_policies(settings, SimulatedCluster(WallClock()))
+    yield f"policies: {len(policies.rules)} rules"
+    for rule in policies.rules:
+        if rule.is_global:
+            yield f"policies: where no other matches, rule {rule.index} of {rule.policy} does: {names(rule.actions)}"
+    for name, ties in policies.ties().items():
+        yield from (f"policies: warning: {name}: {tie}" for tie in ties)
+
+
+def _cluster(settings: Settings) -> Iterator[str]:
+    yield f"cluster: simulated, {len(open_cluster(settings, WallClock()).nodes())} nodes"
 
 
 async def _reached(settings: Settings) -> bool:

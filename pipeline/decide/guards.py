@@ -52,7 +52,8 @@ class GuardSettings(Strict):
     require_kernel: bool = Field(
         False,
         description="Whether to act only on lines whose envelope says that they came from the kernel; off, because "
-        "many shippers do not tell, and their lines would all be skipped.",
+        "many shippers do not tell, and their lines would all be skipped. What another program wrote, by its envelope, "
+        "is never acted on.",
     )
     unknown_codes: UnknownCodes = Field(
         UnknownCodes.RECORD,
@@ -115,11 +116,20 @@ def skipped(fault: NodeFault, reason: SkipReason, why: str, considered: tuple[Co
 
 def _of_line(fault: NodeFault, settings: GuardSettings) -> Skip | None:
     line = fault.fault
-    if settings.require_kernel and line.line.from_kernel is not True:
-        told = "does not tell whether it came" if line.line.from_kernel is None else "says that it did not come"
-        return skipped(fault, SkipReason.NOT_FROM_KERNEL, f"its envelope {told} from the kernel (require_kernel)")
+    # A rule of an operator's own may be about any program.
+    if line.line.from_kernel is False and line.kind in ("xid", "sxid"):
+        return skipped(fault, SkipReason.NOT_FROM_KERNEL, "its envelope says that another program wrote it")
+    if settings.require_kernel and line.line.from_kernel is None:
+        why = "its envelope does not tell whether it came from the kernel (require_kernel)"
+        return skipped(fault, SkipReason.NOT_FROM_KERNEL, why)
     if line.nvlink5 is not None and line.nvlink5.injected:
         return skipped(fault, SkipReason.DRILL, "the driver marks it as injected, which makes it a drill")
+    return _of_other_line(fault)
+
+
+def _of_other_line(fault: NodeFault) -> Skip | None:
+    """Say why a line that belongs to another one leads to nothing of its own."""
+    line = fault.fault
     if line.companion:
         return skipped(fault, SkipReason.COMPANION, "the line only goes with another one of the same code")
     if (line.kind, line.code) == ("xid", 45) and line.caused_by_xid is not None:
@@ -131,7 +141,7 @@ def _of_line(fault: NodeFault, settings: GuardSettings) -> Skip | None:
 
 def _of_node(fault: NodeFault) -> Skip | None:
     if fault.lookup is Lookup.UNNAMED:
-        return skipped(fault, SkipReason.NODE_UNNAMED, "the line names no node")
+        return skipped(fault, SkipReason.NODE_UNNAMED, "the line names no node; decode.node, or a source's node, can")
     if fault.lookup is Lookup.AMBIGUOUS:
         return skipped(fault, SkipReason.NODE_AMBIGUOUS, "more than one node answers to that name")
     if OFFLINE in fault.labels:

@@ -66,7 +66,7 @@ class Decoder:
                 time=facts.time or facts.header_time or stamp,
                 kernel_time=facts.kernel_time and _encodable(facts.kernel_time),
                 boot_id=facts.boot_id,
-                from_kernel=facts.from_kernel,
+                from_kernel=facts.from_kernel(text),
                 original=original,
             )
             for index, (text, facts) in enumerate(reading.found)

@@ -1,15 +1,11 @@
 """What the layers around a line have said of it so far."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-_KERNEL_FACILITIES = {"0", "kern", "kernel"}
-_OTHER_FACILITIES = {str(number) for number in range(1, 24)} | {
-    *("user", "mail", "daemon", "auth", "security", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
-    *("ntp", "audit", "alert", "clock", *(f"local{number}" for number in range(8))),
-}
-_TAG_END = re.compile(r"(?:\[[^\]]*\])?:?\s*$")
+from pipeline.decode.origin import Origin
+
 _BOOT_ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_NAME = 253  # RFC 1035, section 2.3.4, less the root's dot
 
@@ -28,9 +24,8 @@ class Facts:
     header_time: datetime | None = None
     kernel_time: str | None = None
     boot_id: str | None = None
-    from_kernel: bool | None = None
-    container: bool = False
     printk: bool = False
+    origin: Origin = field(default_factory=Origin)
 
     def copy(self) -> "Facts":
         """Return facts that grow on their own: what one line says of itself does not hold for the next."""
@@ -41,35 +36,13 @@ class Facts:
             self.header_time,
             self.kernel_time,
             self.boot_id,
-            self.from_kernel,
-            self.container,
             self.printk,
+            self.origin.copy(),
         )
 
-    def claim(self, kernel: bool) -> None:
-        """Take note that a layer says, or denies, that the kernel wrote the line.
-
-        One denial outweighs any claim: a user may tag a line `kernel:`, but not give it the kernel's facility. What a
-        container prints claims nothing, for whoever runs the container chooses it.
-        """
-        if not kernel:
-            self.from_kernel = False
-        elif self.from_kernel is None and not self.container:
-            self.from_kernel = True
-
-    def facility(self, value: object) -> None:
-        """Take note of a syslog facility, a number or a name (RFC 5424, table 1; rsyslog's names)."""
-        word = str(value).lower() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        if word in _KERNEL_FACILITIES:
-            self.claim(kernel=True)
-        elif word in _OTHER_FACILITIES:
-            self.claim(kernel=False)
-
-    def identifier(self, value: object) -> None:
-        """Take note of who wrote the line, as syslog's tag (`kernel:`, `sshd[1]:`) or the journal's identifier."""
-        name = _TAG_END.sub("", value[:_LONGEST_NAME]) if isinstance(value, str) else ""
-        if name and name != "-":
-            self.claim(kernel=name == "kernel")
+    def from_kernel(self, text: str) -> bool | None:
+        """Return whether the kernel wrote *text*, the line's; None where that was not told, or told two ways."""
+        return self.origin.from_kernel(text, self.node or self.header_node, stamped=self.header_time is not None)
 
     def named(self, value: object) -> None:
         """Take note of the node's name, as a record's field has it."""
@@ -78,16 +51,8 @@ class Facts:
 
     def transport(self, value: object) -> None:
         """Take note of the road by which the journal got the line (`_TRANSPORT`); the kernel's holds whole records."""
-        self.claim(kernel=value == "kernel")
+        self.origin.transport(value)
         self.printk = self.printk or value == "kernel"
-
-    def printed_on(self, value: object) -> None:
-        """Take note of the stream that a container printed the line on."""
-        self.container = self.container or value in ("stdout", "stderr")
-
-    def printed_by(self, value: object) -> None:
-        """Take note of the container or pod that printed the line."""
-        self.container = self.container or isinstance(value, str)
 
     def boot(self, value: object) -> None:
         """Take note of a boot id, 32 hexadecimal digits with or without dashes.

@@ -9,18 +9,15 @@ import re
 from collections.abc import Callable
 
 from pipeline.decode.facts import Facts, host_name
+from pipeline.decode.origin import DRIVER, names_program
 from pipeline.decode.stamps import ISO, MONTH_DAY, Stamps
 
 _MOST_LAYERS = 8
 
-# The kernel's own first words on lines whose syslog tag was left out: no tag, and not the name of a host.
-_DRIVER = (
-    r"(?:(?i:nvrm)\s*:|nvidia(?:-(?:nvswitch\d*|nvlink|modeset|uvm|drm|peermem|gpu))?(?: [0-9a-f]{4,8}:[0-9a-f:.]+)?:)"
-)
 _HOST = r"(?P<host>[^\s\[\]<>(){}]{0,252}[^\s\[\]<>(){}:])"
-_TAG = rf"(?!{_DRIVER})(?P<tag>[^\s:\[\]]{{1,64}})(?i:(?<!nvrm))(?:\[[^\]\s]{{1,32}}\])?:(?=[\s\[]|$)"
+_TAG = rf"(?!{DRIVER})(?P<tag>[^\s:\[\]]{{1,64}})(?i:(?<!nvrm))(?:\[[^\]\s]{{1,32}}\])?:(?=[\s\[]|$)"
 # Busybox puts `kern.err` between the host and the tag.
-_ORIGIN = rf"(?:{_HOST}\s+)?(?:(?:[a-z]+\d?\.[a-z]+\s+)?{_TAG}|(?={_DRIVER}))"
+_ORIGIN = rf"(?:{_HOST}\s+)?(?:(?:[a-z]+\d?\.[a-z]+\s+)?{_TAG}|(?={DRIVER}))"
 
 _DATA = r'(?:-|(?:\[(?:[^\]"\\]|"(?:[^"\\]|\\.)*")*\])+)'
 _TOKEN = r"[^\s:]{1,255}"
@@ -45,32 +42,32 @@ def peel(text: str, facts: Facts, stamps: Stamps) -> str:
 
 
 def _priority(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
-    facts.claim(kernel=int(match[1]) < 8)
+    facts.origin.facility(int(match[1]) >> 3)
     return True
 
 
 def _rfc5424(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
     facts.header_time = facts.header_time or stamps.iso(match["time"])
     facts.header_node = facts.header_node or host_name(match["host"])
-    facts.identifier(match["app"])
-    return match["app"] in ("kernel", "-")
+    facts.origin.tag(match["app"])
+    return not names_program(match["app"])
 
 
 def _container(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
     facts.header_time = facts.header_time or stamps.iso(match[1])
-    facts.container = True
+    facts.origin.container = True
     return True
 
 
 def _kmsg(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
-    facts.claim(kernel=int(match[1]) < 8)
+    facts.origin.facility(int(match[1]) >> 3)
     facts.kernel_time = facts.kernel_time or match[2]
     facts.printk = True
     return True
 
 
 def _dmesg(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
-    facts.facility(match["facility"])
+    facts.origin.facility(match["facility"])
     facts.kernel_time = facts.kernel_time or match["time"]
     return True
 
@@ -82,7 +79,7 @@ def _kernel_time(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
 
 def _kernel_tag(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
     facts.header_node = facts.header_node or host_name(match["host"])
-    facts.claim(kernel=True)
+    facts.origin.kernel = True
     return True
 
 
@@ -94,8 +91,8 @@ def _syslog(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
         return True
     facts.header_time = facts.header_time or (stamps.iso(iso) if iso else stamps.month_day(match))
     facts.header_node = facts.header_node or host_name(host)
-    facts.identifier(tag)
-    return tag in ("kernel", None)
+    facts.origin.tag(tag)
+    return not names_program(tag)
 
 
 def _nothing(_match: re.Match[str], _facts: Facts, _stamps: Stamps) -> bool:
@@ -108,6 +105,10 @@ _Header = tuple[re.Pattern[str], Read]
 _SINCE_BOOT = re.compile(r"\[\s*(\+?\d{1,12}(?:\.\d{1,9})?)(?:\s*<[\s+\d.]{1,20}>)?\](?:\s*\[\s*[TC]\d+\])?")
 # `[Thu Jul  4 11:09:40 2024]` and `[Jul 4 11:09]`, in the words of any language.
 _WALL_TIME = re.compile(r"\[((?:[^\[\]()]{0,40}\s)?\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:\s[^\[\]()]{0,24})?)\]")
+# RFC 6587, section 3.4.1: the frame's length, where the frame was not cut by it.
+_OCTETS = re.compile(r"\d{1,7} (?=<\d{1,3}>)")
+# The cookie that marks structured data in the text of syslog (CEE; rsyslog's mmjsonparse).
+_COOKIE = re.compile(r"@cee:\s*(?=[{\[])")
 _PRIORITY = re.compile(r"<(\d{1,2}|1[0-8]\d|19[01])>")
 _KMSG = re.compile(r"(\d{1,5}),\d{1,20},(\d{1,20}),[^,;\s]{0,8}(?:,[^;\s]{0,200})?;")
 _CONTAINER = re.compile(rf"({ISO}) (?:stdout|stderr) [FP](?::\S{{1,64}})?(?: |$)")
@@ -115,7 +116,7 @@ _RFC5424 = re.compile(
     rf"1 (?P<time>-|\d{{4}}-\S{{1,40}}) (?P<host>{_TOKEN}) (?P<app>{_TOKEN}) {_TOKEN} {_TOKEN} {_DATA}(?: |$)\ufeff?"
 )
 _SYSLOG = re.compile(rf"(?:(?P<iso>{ISO})|{MONTH_DAY})\s+(?:{_ORIGIN})?")
-_KERNEL_TAG = re.compile(rf"(?:{_HOST}\s+)?kernel:(?=[\s\[]|$)")
+_KERNEL_TAG = re.compile(rf"(?:{_HOST}\s+)?kern(?:el)?(?:\[\d{{1,10}}\])?:(?=[\s\[]|$)")
 _DMESG = re.compile(
     rf"(?P<facility>[a-z]+\d?)\s*:(?:emerg|alert|crit|err|warn|notice|info|debug)\s*:(?:\s*(?P<time>{ISO})(?=\s))?"
 )
@@ -124,6 +125,7 @@ _MESSAGE = re.compile(r"MESSAGE=")
 _BRACKETS: tuple[_Header, ...] = ((_SINCE_BOOT, _kernel_time), (_WALL_TIME, _kernel_time))
 _DIGITS: tuple[_Header, ...] = (
     (_KMSG, _kmsg),
+    (_OCTETS, _nothing),
     (_CONTAINER, _container),
     (_RFC5424, _rfc5424),
     (_SYSLOG, _syslog),
@@ -138,6 +140,7 @@ _WORDS: tuple[_Header, ...] = (
 _HEADERS: dict[str, tuple[_Header, ...]] = {
     "[": _BRACKETS,
     "<": ((_PRIORITY, _priority),),
+    "@": ((_COOKIE, _nothing),),
     **dict.fromkeys("0123456789", _DIGITS),
 }
 """What a line's header can be, by its first character; `_WORDS` for all others."""

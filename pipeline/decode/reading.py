@@ -1,15 +1,18 @@
 """The taking apart of one message, layer by layer, until only the texts of lines are left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pipeline.decode import journal
 from pipeline.decode.facts import Facts
+from pipeline.decode.framing import frames
 from pipeline.decode.headers import peel
 from pipeline.decode.jsontext import Unread, documents, holds_json, looks_like_json
+from pipeline.decode.origin import mentions_driver
 from pipeline.decode.printk import escaped_lines, is_metadata, record_lines
 from pipeline.decode.problems import Problem
-from pipeline.decode.records import Record, RecordReader, pushed
+from pipeline.decode.records import Record, RecordReader, about_driver, pushed, strings, values
 from pipeline.decode.stamps import Stamps
 
 _DEEPEST = 16
@@ -34,9 +37,10 @@ class Reading:
                 self._record({name: self._decoded(value) for name, value in entry.items()}, Facts(), 0)
             # The sizes of binary values are full of NULs, and are no damage.
             return payload.decode(errors="replace").replace("\0", "")
-        text = self._decoded(payload)
-        self._text(text, Facts(), 0)
-        return text
+        texts = [self._decoded(frame) for frame in frames(payload) or (payload,)]
+        for text in texts:
+            self._text(text, Facts(), 0)
+        return "\n".join(texts)
 
     def _decoded(self, octets: bytes) -> str:
         try:
@@ -70,7 +74,7 @@ class Reading:
     def _value(self, value: Any, facts: Facts, depth: int) -> None:
         if depth > _DEEPEST:
             self.problems.add(Problem.NESTED_TOO_DEEP)
-            for text in _strings(value):
+            for text in strings(value):
                 self._found(text, facts)
         elif isinstance(value, str):
             self._text(self._plain(value), facts, depth)
@@ -87,7 +91,12 @@ class Reading:
     def _record(self, record: Record, facts: Facts, depth: int) -> None:
         message = self._records.read(record, facts, self._stamps, self.problems)
         if message is not None:
+            beside = facts.copy()
+            start = len(self.found)
             self._value(message, facts, depth + 1)
+            if not any(mentions_driver(text) for text, _ in self.found[start:]):
+                beside.origin = beside.origin.beside()
+                self._each(about_driver(record), beside, depth)
         elif entries := pushed(record):
             for labels, stamp, line in entries:
                 own = facts.copy()
@@ -96,8 +105,17 @@ class Reading:
                 self._text(self._plain(line), own, depth + 1)
         else:
             self.problems.add(Problem.NO_MESSAGE)
-            for value in record.values():
-                self._value(value, facts.copy(), depth + 1)
+            self._each(values(record), facts, depth)
+
+    def _each(self, candidates: Iterable[Any], facts: Facts, depth: int) -> None:
+        """Search the values of a record, in which shippers keep the same line more than once; it counts as one."""
+        known: set[tuple[str, str | None, datetime | None]] = set()
+        for value in candidates:
+            start = len(self.found)
+            self._value(value, facts.copy(), depth + 1)
+            told = [(text, own.node, own.time) for text, own in self.found[start:]]
+            self.found[start:] = [one for one, key in zip(self.found[start:], told, strict=True) if key not in known]
+            known.update(told)
 
     def _lines(self, text: str, facts: Facts, depth: int) -> None:
         before: Facts | None = None
@@ -117,7 +135,7 @@ class Reading:
                     self._found(piece, own)
 
     def _found(self, text: str, facts: Facts) -> None:
-        text = text.strip()
+        text = facts.origin.whole(text.strip())
         if len(text) > _LONGEST_LINE:
             self.problems.add(Problem.OVERSIZED)
         if text:
@@ -130,16 +148,3 @@ def _octets(value: list[Any]) -> bytes | None:
         return bytes(value) if value else None
     except (TypeError, ValueError):
         return None
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Yield every string inside *value*, in order, however deep."""
-    rest = [value]
-    while rest:
-        match rest.pop():
-            case str(text):
-                yield text
-            case dict(record):
-                rest.extend(reversed(record.values()))
-            case list(items):
-                rest.extend(reversed(items))

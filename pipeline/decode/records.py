@@ -1,9 +1,10 @@
 """Records: the JSON object that a shipper makes of a line, and what its fields say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pipeline.decode.facts import Facts
+from pipeline.decode.origin import Origin, mentions_driver
 from pipeline.decode.problems import Problem
 from pipeline.decode.settings import DecodeSettings
 from pipeline.decode.stamps import Stamps
@@ -12,19 +13,38 @@ Record = Mapping[str, Any]
 Tell = Callable[[Facts, Any], None]
 Way = tuple[str, ...]
 
+
+def _origin(tell: Callable[[Origin, Any], None]) -> Tell:
+    return lambda facts, value: tell(facts.origin, value)
+
+
 # What the fields tell whose names the formats themselves fix: the journal's (systemd.journal-fields(7)), those that
-# Filebeat, Vector and rsyslog give to the same, and what only the log of a container has.
+# rsyslog, Fluent Bit, Filebeat, Logstash, Vector and Promtail give to the same, and what only containers' logs have.
 _FIXED: tuple[tuple[Tell, tuple[str, ...]], ...] = (
-    (Facts.printed_on, ("stream",)),
-    (Facts.printed_by, ("CONTAINER_ID", "kubernetes.pod_name", "kubernetes.pod.name", "kubernetes.container_name")),
+    (_origin(Origin.logged_by), ("CONTAINER_ID", "CONTAINER_ID_FULL")),
+    (_origin(Origin.printed_on), ("stream",)),
+    (_origin(Origin.printed_by), ("kubernetes.pod_name", "kubernetes.pod.name", "k8s.pod.name")),
+    (_origin(Origin.printed_by), ("kubernetes.container_name", "kubernetes.container.name", "k8s.container.name")),
+    (_origin(Origin.printed_by), ("container_id", "container_name", "container.id", "container.name")),
     (Facts.transport, ("_TRANSPORT", "systemd.transport")),
-    (Facts.facility, ("SYSLOG_FACILITY", "syslogfacility", "syslogfacility-text", "facility", "syslog.facility")),
-    (Facts.facility, ("log.syslog.facility.code", "log.syslog.facility.name")),
-    (Facts.identifier, ("SYSLOG_IDENTIFIER", "syslogtag", "programname", "app-name", "appname", "ident")),
-    (Facts.identifier, ("syslog.identifier", "log.syslog.appname")),
+    (_origin(Origin.facility), ("SYSLOG_FACILITY", "syslogfacility", "syslogfacility-text", "facility")),
+    (_origin(Origin.facility), ("facility_label", "syslog_facility", "syslog.facility", "syslog.facility_label")),
+    (_origin(Origin.facility), ("log.syslog.facility.code", "log.syslog.facility.name")),
+    (_origin(Origin.pri), ("pri", "log.syslog.priority")),
+    (_origin(Origin.tag), ("SYSLOG_IDENTIFIER", "syslog_identifier", "syslog.identifier")),
+    (_origin(Origin.tag), ("syslogtag", "programname", "app-name", "appname", "log.syslog.appname")),
+    (_origin(Origin.tag), ("ident", "program", "syslog_program", "process.name", "process.program", "_COMM")),
+    (_origin(Origin.colon_tag), ("tag",)),
+    (_origin(Origin.unit), ("_SYSTEMD_UNIT", "systemd.unit", "systemd_unit", "unit")),
     (Facts.boot, ("_BOOT_ID", "boot_id", "host.boot_id", "journald.host.boot_id")),
     (Facts.monotonic, ("_SOURCE_MONOTONIC_TIMESTAMP",)),
 )
+
+# Keys under which users' words stand: what they call their processes, and what they write on their pods.
+_USERS_WORDS = {
+    *("args", "argv", "cmd", "cmdline", "comm", "command", "command_line", "exe", "executable", "process", "proctitle"),
+    *("title", "labels", "annotations", "env", "environment"),
+}
 
 
 class RecordReader:
@@ -49,6 +69,7 @@ class RecordReader:
         The text is that of the first message field that holds any, be it as the journal's array of bytes; None without.
         """
         by_key, message, undated = self._by_key, None, False
+        facts.origin.engine = False
         for rank, way in sorted([ranked for key in record if key in by_key for ranked in by_key[key]]):
             value = _follow(record, way)
             if value is None:
@@ -86,6 +107,39 @@ def _text(value: Any) -> str | list[Any] | None:
     if isinstance(value, str) or (isinstance(value, list) and value and isinstance(value[0], int | str | list)):
         return value or None
     return None
+
+
+def values(record: Record) -> list[Any]:
+    """Return the values of a record without those whose key says that they are a user's own words."""
+    return [value for key, value in record.items() if key.rpartition(".")[2].lower().lstrip("_") not in _USERS_WORDS]
+
+
+def about_driver(record: Record) -> list[Any]:
+    """Return the strings anywhere in a record that mention an NVIDIA driver, in order; of a list, the whole list."""
+    found: list[Any] = []
+    rest = values(record)[::-1]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            rest.extend(reversed(values(value)))
+        elif (isinstance(value, str) and mentions_driver(value)) or (
+            isinstance(value, list) and any(map(mentions_driver, strings(value)))
+        ):
+            found.append(value)
+    return found
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every string inside *value*, in order, however deep."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str(text):
+                yield text
+            case dict(record):
+                rest.extend(reversed(record.values()))
+            case list(items):
+                rest.extend(reversed(items))
 
 
 def pushed(record: Record) -> list[tuple[Record, Any, str]]:

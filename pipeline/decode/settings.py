@@ -28,8 +28,9 @@ class DecodeSettings(Strict):
             "short_message",
             "rawmsg",
         ),
-        description="Keys of a JSON record that may hold the kernel's text; the first that holds text is taken. A "
-        "record without any has all its strings searched, which finds the fault but is counted as no-message.",
+        description="Keys of a JSON record that may hold the kernel's text; the first that holds text is taken. Where "
+        "it does not mention an NVIDIA driver and another string of the record does, that one is read too. A record "
+        "without any has all its strings searched, which finds the fault but is counted as no-message.",
     )
     node_fields: tuple[FieldPath, ...] = Field(
         default=(

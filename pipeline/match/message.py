@@ -14,6 +14,10 @@ from pipeline.model.line import LogLine
 _FLAGS = re.IGNORECASE | re.ASCII
 _TAG = re.compile(r"(?<![\w-])(?:NVRM|nvidia-(?P<device>nvswitch\d{1,4}))\s*:\s*", _FLAGS)
 _COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
+_BLANKS = (" ", "\t", "\r", "\n", "\0")
+_LINE_ENDS = ("#015", "#012", "#000", "\\r", "\\n", "\\x0d", "\\x0D", "\\x0a", "\\x0A", "^M", "^J")
+"""A line's end as text: escaped by rsyslog, in JSON, by the kernel, or as terminals show it."""
+
 _HEADER = 300
 """How many characters before a message are looked at; a header is shorter."""
 
@@ -73,7 +77,7 @@ def read_message(line: LogLine, text: str) -> Message:
     """Return one line of the text of *line*, with its driver tag found."""
     if "\x1b" in text:
         text = _COLOUR.sub("", text)
-    text = text.strip(" \t\r\n\0")
+    text = _without_line_end(text.strip(" \t\r\n\0"))
     folded = text.encode("utf-8", "replace").lower()
     tag = _TAG.search(text) if b"nvrm" in folded or b"nvidia-nvswitch" in folded else None
     if tag is None:
@@ -86,3 +90,13 @@ def read_message(line: LogLine, text: str) -> Message:
     if device is None:
         return Message(line, text, folded, body, Driver.GPU)
     return Message(line, text, folded, body, Driver.NVSWITCH, device.lower())
+
+
+def _without_line_end(text: str) -> str:
+    """Return stripped *text* without the escaped line ends behind it."""
+    if not text.endswith(_LINE_ENDS):
+        return text
+    end = len(text)
+    while tail := next((tail for tail in _LINE_ENDS + _BLANKS if text.endswith(tail, 0, end)), ""):
+        end -= len(tail)
+    return text[:end]

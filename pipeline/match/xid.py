@@ -2,7 +2,13 @@
 
 Source: krcReportXid in kernel_rc.c of open-gpu-kernel-modules 595.45.04. `name` is text that users choose, with commas
 and anything else in it, and nothing marks its end. A message whose structure is known is therefore sought from the end
-of the text, where no name can stand behind it; before any other message a name ends at the first comma and space.
+of the text: the name comes before the message, so the last structure is the driver's, whatever shippers and drivers
+put behind it. Before any other message a name ends at the first comma and space.
+
+One doubt is left: behind the last structure a comma goes on, and the structure is short enough to be a name's. Then it
+may be forged, and what follows be a message that nobody knows; or it is the driver's, and what follows is only more
+text. Such a structure is believed where it keeps hands off (a drill, a recovery), and no further: a drill must never
+act, a forged verdict must never reboot, and a fault whose structure is not believed still acts by its code.
 """
 
 import re
@@ -30,10 +36,18 @@ _VERDICT = re.compile(
     r"\s+to\s+0x(?P<code>[0-9a-f]{1,8})(?:\s*\((?P<to>[^()]*)\))?",
     _FLAGS,
 )
-_END = re.compile(r"\.?(?:\s+caused by previous Xid \d{1,9})?\s*\Z", _FLAGS)
 _CAUSE = re.compile(r"(?:\A|\s)caused by previous Xid (?P<xid>\d{1,9})\s*\Z", _FLAGS)
+_LONGEST_NAME = 99
+"""Bytes: NV_PROC_NAME_MAX_LENGTH of the driver's nvlimits.h, less the closing NUL."""
+
+_ESCAPED = re.compile(r"\\+x[0-9a-f]{2}|[\\#][0-7]{3}", _FLAGS)
+"""One byte of a name, as the kernel or rsyslog writes it."""
+
+_LONGEST = 8192
+"""How many characters of a text are searched for a structure: the kernel ends a record at 8 KiB."""
+
 _TAIL = 500
-"""How many characters from the end of a line a known structure can begin; the longest is half as long."""
+"""How many characters before a message's end a cause can stand; it has a tenth of it."""
 
 _RECOVERY_ACTION_CHANGED = 154
 _UNKNOWN = frozenset({"", "<unknown>", "N/A"})
@@ -90,17 +104,28 @@ def _owner_and_text(
     owner = _NAME.match(rest, start)
     if owner is None:
         return _pid(pid), None, rest[start:], structure.match(rest, start) if structure else None
-    if structure:
-        for comma in _commas_from_the_end(rest, owner.end()):
-            known = structure.match(rest, comma.end())
-            if known and _END.match(rest, known.end()):
-                return _pid(pid), _known(rest[owner.end() : comma.start()]), rest[comma.end() :], known
+    if structure and (known := _last(structure, rest, owner.end())):
+        name = rest[owner.end() : known.start()].rstrip().removesuffix(",")
+        return _pid(pid), _known(name), rest[known.start() :], known
     name, text = _name_and_text(rest[owner.end() :])
     return _pid(pid), _known(name), text, None
 
 
-def _commas_from_the_end(rest: str, start: int) -> list[re.Match[str]]:
-    return list(_SEPARATOR.finditer(rest, max(start, len(rest) - _TAIL)))[::-1]
+def _last(structure: re.Pattern[str], rest: str, start: int) -> re.Match[str] | None:
+    """Return the last structure behind a name that begins at *start*, if it is the driver's or keeps hands off."""
+    for comma in reversed(list(_SEPARATOR.finditer(rest, start, _LONGEST))):
+        if known := structure.match(rest, comma.end()):
+            in_name = "," in rest[known.end() :] and _fits_a_name(rest[start : known.end()])
+            return known if not in_name or _keeps_hands_off(known) else None
+    return None
+
+
+def _fits_a_name(text: str) -> bool:
+    return len(_ESCAPED.sub("?", text)) <= _LONGEST_NAME
+
+
+def _keeps_hands_off(known: re.Match[str]) -> bool:
+    return _verdict(known).to_code == 0 if known.re is _VERDICT else nvlink5.fields(known).injected
 
 
 def _name_and_text(rest: str) -> tuple[str, str]:

@@ -10,8 +10,9 @@ class LogLine:
 
     `position` names where the source found it and is the same when the line is delivered again. `node` is the host name
     as the shipper wrote it, `time` the shipper's event time (aware, UTC). `kernel_time` is the kernel's own stamp, as
-    text: it is relative to the boot, or drifts. `from_kernel` is None where the envelope does not tell the facility.
-    `original` is the message as it was delivered, for people to read.
+    text: it is relative to the boot, or drifts. `from_kernel` is False where the envelope names another program, or
+    another program's words quote the driver, True where it names the kernel and nothing speaks against it, and None
+    where it tells nothing or contradicts itself. `original` is the message as it was delivered, for people to read.
     """
 
     text: str

@@ -77,7 +77,13 @@ def test_a_fresh_fault_of_a_known_node_is_left_to_the_policies() -> None:
         pytest.param(node_fault(lookup=Lookup.UNKNOWN), None, id="an unknown node is for policies without labels"),
         pytest.param(node_fault(lookup=Lookup.NOT_READY), None, id="so is one whose cache is not ready"),
         pytest.param(of_line(inferred=True), None, id="an inferred fault alone is a fault"),
-        pytest.param(of_line(from_kernel=False), None, id="a line of another facility, where that may be"),
+        pytest.param(of_line(from_kernel=False), SkipReason.NOT_FROM_KERNEL, id="a line of another program"),
+        pytest.param(
+            replace(of_line(from_kernel=False), fault=fault(1, kind="daemon", line=line(from_kernel=False))),
+            None,
+            id="a line of the program that an operator's rule is about",
+        ),
+        pytest.param(of_line(from_kernel=None), None, id="a line that nobody says is the kernel's, where that may be"),
     ],
 )
 def test_the_gate_says(found: NodeFault, expected: SkipReason | None) -> None:
@@ -189,7 +195,7 @@ def test_what_a_line_is_comes_before_when_it_was(found: NodeFault, expected: Ski
         ),
         pytest.param(
             of_line(from_kernel=False),
-            "gpu-1: xid 79 is not acted on: its envelope says that it did not come from the kernel (require_kernel)",
+            "gpu-1: xid 79 is not acted on: its envelope says that another program wrote it",
             id="not from the kernel",
         ),
         pytest.param(
@@ -200,7 +206,7 @@ def test_what_a_line_is_comes_before_when_it_was(found: NodeFault, expected: Ski
         ),
         pytest.param(
             node_fault(node="", lookup=Lookup.UNNAMED, fault=fault(line=line(from_kernel=True))),
-            "unnamed node: xid 79 is not acted on: the line names no node",
+            "unnamed node: xid 79 is not acted on: the line names no node; decode.node, or a source's node, can",
             id="no node",
         ),
         pytest.param(

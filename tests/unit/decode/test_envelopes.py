@@ -254,6 +254,21 @@ ROWS = [
     Row(
         "a JSON string", json.dumps(f"<3>Jul  4 03:09:40 gpu-1 kernel: {TEXT}"), node="gpu-1", time=AT, from_kernel=True
     ),
+    Row(
+        "a cookie before the record",
+        "@cee: " + json_of(hostname="gpu-1", timestamp="2024-07-04T03:09:40Z", syslogtag="kernel:", msg=TEXT),
+        node="gpu-1",
+        time=AT,
+        from_kernel=True,
+    ),
+    Row("a cookie without a space", "@cee:" + json_of(hostname="gpu-1", msg=TEXT), node="gpu-1"),
+    Row(
+        "a cookie behind a header of syslog",
+        "<3>Jul  4 03:09:40 gpu-1 kernel: @cee: " + json_of(msg=TEXT),
+        node="gpu-1",
+        time=AT,
+        from_kernel=True,
+    ),
     Row("a byte order mark before JSON", "\ufeff" + json_of(msg=TEXT, hostname="gpu-1"), node="gpu-1"),
     Row("a record spread over several lines", json.dumps({"hostname": "gpu-1", "msg": TEXT}, indent=2), node="gpu-1"),
 ]
@@ -271,6 +286,11 @@ def test_an_envelope_is_opened(row: Row, decode: Callable[..., Decoded]) -> None
     assert line.from_kernel == row.from_kernel
     assert line.boot_id == row.boot_id
     assert decoded.problems == ()
+
+
+def counted(host: str, text: str) -> str:
+    frame = f"<3>1 2024-07-04T03:09:40Z {host} kernel - - - \ufeff{text}"
+    return f"{len(frame.encode())} {frame}"
 
 
 OTHER = "nvidia-nvswitch1: SXid (PCI:0000:06:00.0): 20034, Fatal, Link 48 LTSSM Fault Up"
@@ -294,6 +314,8 @@ OTHER = "nvidia-nvswitch1: SXid (PCI:0000:06:00.0): 20034, Fatal, Link 48 LTSSM 
             "streams of a push to Loki",
             json_of(streams=[{"stream": {"node": n}, "values": [["1", t]]} for n, t in (("a", TEXT), ("b", OTHER))]),
         ),
+        ("frames of counted octets", counted("a", TEXT) + counted("b", OTHER)),
+        ("frames of counted octets, and line breaks", counted("a", TEXT) + "\n" + counted("b", OTHER) + "\n"),
         ("records in a wrapper", json_of(events=[{"hostname": "a", "msg": TEXT}, {"hostname": "b", "msg": OTHER}])),
     ],
 )
@@ -379,6 +401,50 @@ def test_a_record_without_a_message_field_is_searched_and_counted(decode: Callab
 
     assert (TEXT, "gpu-1") in [(line.text, line.node) for line in decoded.lines]
     assert decoded.problems == (Problem.NO_MESSAGE,)
+
+
+def test_a_frame_holds_its_line_breaks(decode: Callable[..., Decoded]) -> None:
+    lines = decode(counted("a", f"noise\n{TEXT}") + counted("b", OTHER)).lines
+
+    assert [(line.text, line.node) for line in lines] == [("noise", "a"), (TEXT, "a"), (OTHER, "b")]
+
+
+BESIDE = [
+    ("in another message field", {"msg": "noise", "log": TEXT}, [TEXT]),
+    ("in a field of no known name", {"msg": "noise", "raw": {"deep": TEXT}}, [TEXT]),
+    ("in two fields", {"msg": "noise", "log": TEXT, "event": {"original": TEXT}}, [TEXT]),
+    ("in two fields, in another envelope each", {"msg": "noise", "log": TEXT, "raw": f"kernel: {TEXT}"}, [TEXT]),
+    ("in two fields that differ", {"msg": "noise", "log": TEXT, "raw": OTHER}, [TEXT, OTHER]),
+    ("in the message too", {"message": TEXT, "event": {"original": f"kernel: {TEXT}"}}, [TEXT]),
+    ("in records beside", {"msg": "noise", "all": [{"msg": TEXT}, {"msg": OTHER}]}, [TEXT, OTHER]),
+    ("in what a user calls a process", {"msg": "noise", "process": {"title": TEXT}, "_CMDLINE": TEXT}, []),
+    ("in what a user writes on a pod", {"msg": "noise", "kubernetes": {"annotations": {"a": TEXT}}}, []),
+]
+
+
+@pytest.mark.parametrize(("says", "record", "texts"), BESIDE)
+def test_beside_a_message_without_the_driver_its_line_is_sought(
+    says: str, record: dict[str, Any], texts: list[str], decode: Callable[..., Decoded]
+) -> None:
+    decoded = decode(json_of(hostname="gpu-1", **record))
+
+    assert [line.text for line in decoded.lines if line.text != "noise"] == texts
+    assert {(line.node, line.from_kernel) for line in decoded.lines} <= {("gpu-1", None), ("gpu-1", True)}
+    assert decoded.problems == ()
+
+
+def test_beside_a_containers_own_message_the_driver_is_quoted(decode: Callable[..., Decoded]) -> None:
+    """Health monitors print the kernel's lines, old ones too, in records of their own."""
+    log = json_of(level="info", msg="found an xid", line=TEXT)
+
+    lines = decode(json_of(log=log, stream="stderr", kubernetes={"pod_name": "monitor", "host": "gpu-1"})).lines
+    assert [(line.text, line.from_kernel) for line in lines] == [("found an xid", None), (TEXT, False)]
+
+
+def test_the_same_text_of_two_nodes_is_two_lines(decode: Callable[..., Decoded]) -> None:
+    decoded = decode(json_of(first={"host": "a", "msg": TEXT}, second={"host": "b", "msg": TEXT}))
+
+    assert [(line.text, line.node) for line in decoded.lines] == [(TEXT, "a"), (TEXT, "b")]
 
 
 @pytest.mark.parametrize(

@@ -110,3 +110,35 @@ async def test_a_forced_drain_and_offline_survive_a_kill_at_every_moment() -> No
         assert [taint.key for taint in node.taints] == ["rescue.ksyun.com/offline"], killer.killed
         assert world.cluster.reboots == (), killer.killed
         _assert_all_recorded(world, killer.killed)
+
+
+async def test_a_fold_survives_a_kill_at_every_moment() -> None:
+    """Two faults of one node end as one rescue that reboots once and gives the node back."""
+    at, ended = 1, False
+    while not ended:
+        killer = Killer(at)
+        world = _world(killer)
+        for _ in range(2):
+            try:
+                await world.store.create(rescue("first", plan=plan(Cordon(), Drain(), Reboot(), Uncordon())))
+                await world.store.create(
+                    rescue("second", plan=plan(Cordon(), Drain(), Reboot(), Uncordon(), priority=20))
+                )
+                await world.run()
+                break
+            except KilledError:
+                pass
+            except BaseExceptionGroup as group:
+                assert group.subgroup(KilledError) is not None
+            world.executor = world.new_executor()
+        ended = killer.killed is None
+        assert at < _MOST_MOMENTS
+        assert sorted(found.status for found in world.store.all()) == [Status.CANCELLED, Status.SUCCEEDED], (
+            killer.killed
+        )
+        assert world.rescue("first").folded == ("second",), killer.killed
+        assert len(world.cluster.reboots) == 1, killer.killed
+        assert not world.cluster.nodes()["gpu-1"].unschedulable, killer.killed
+        every = [record.id for found in world.store.all() for record in records(found, dry_run=False)]
+        assert sorted(record.id for record in world.sink.records) == sorted(every), killer.killed
+        at += 1

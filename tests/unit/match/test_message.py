@@ -1,5 +1,7 @@
 """Whose message a line is: what may stand before the driver's tag, and where another program only quotes it."""
 
+import time
+
 import pytest
 
 from pipeline.match.message import Driver, Message, read_message
@@ -92,6 +94,41 @@ def test_the_first_tag_counts() -> None:
     text = "NVRM: Xid (PCI:0000:3b:00): 13, pid=1, name=nvidia-nvswitch0: SXid, NVRM: x"
     message = read_message(LogLine(text, "1"), text)
     assert (message.driver, message.device, message.body) == (Driver.GPU, None, text.removeprefix("NVRM: "))
+
+
+LINE_ENDS = (
+    "#015",
+    "#012",
+    "#015#012",
+    "\\r",
+    "\\n",
+    "\\r\\n",
+    "\\x0d",
+    "\\x0A",
+    "^M",
+    "^M^J",
+    " #015 ",
+    "\\r  ",
+    "#000",
+)
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_an_escaped_line_end_is_not_the_messages(end: str, read: Read) -> None:
+    xid, sxid = read(XID + end), read(f"nvidia-nvswitch0: SXid (PCI:0000:05:00.0): 12028, Fatal, Link 32{end}")
+
+    assert isinstance(xid, Fault)
+    assert xid.message == "GPU has fallen off the bus."
+    assert isinstance(sxid, Fault)
+    assert sxid.message == "Fatal, Link 32"
+
+
+def test_any_number_of_escaped_line_ends_costs_little() -> None:
+    text = XID + "#015 " * 200_000
+    before = time.process_time()
+
+    assert read_message(LogLine(text, "1"), text).text == XID
+    assert time.process_time() - before < 5
 
 
 def test_a_switch_names_itself() -> None:

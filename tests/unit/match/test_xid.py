@@ -165,7 +165,7 @@ NVLINKS = {
         "NETIR Fatal XC0 i0 Link 01 (0x1 0x2",
         NvLink5("NETIR", True, False, False, 1, "0x1", "0x2"),
     ),
-    "unreadable behind a name that imitates a drill": ("pid=1, name=x, NETIR Nonfatal XC0 i1 Link 01, something", None),
+    "unreadable behind a name that imitates a fault": ("pid=1, name=x, NETIR Nonfatal XC0 i0 Link 01, something", None),
     "in words of its own": ("link 3 went down", None),
 }
 
@@ -173,6 +173,67 @@ NVLINKS = {
 @pytest.mark.parametrize(("rest", "fields"), NVLINKS.values(), ids=NVLINKS)
 def test_an_nvlink5_message(rest: str, fields: NvLink5 | None) -> None:
     assert read(f"NVRM: Xid (PCI:0000:3b:00): 149, {rest}").nvlink5 == fields
+
+
+DRILL = "NETIR_LINK_EVT Fatal XC0 i1 Link 03 (0x1 0x2)"
+FAULT = "NETIR_LINK_EVT Fatal XC0 i0 Link 03 (0x1 0x2)"
+RECOVERY = "GPU recovery action changed from 0x2 (Node Reboot Required) to 0x0 (None)"
+BEHIND = {
+    "nothing": "",
+    "rsyslog's carriage return": "#015",
+    "rsyslog's carriage return and line feed": "#015#012",
+    "a carriage return as JSON writes it": "\\r",
+    "a line end as JSON writes it": "\\r\\n",
+    "a carriage return as the kernel writes it": "\\x0d",
+    "a carriage return as terminals show it": "^M",
+    "spaces": "   ",
+    "spaces and a carriage return": "  #015 ",
+    "a quotation mark": '"',
+    "the end of a record": '"}',
+    "a full stop": ".",
+    "a cause": " caused by previous Xid 79",
+    "more text of the driver's": " on GPU 3; see the manual",
+    "very much text": " x" * 1000,
+}
+
+
+@pytest.mark.parametrize("behind", BEHIND.values(), ids=BEHIND)
+def test_whatever_stands_behind_a_structure_leaves_it_the_drivers(behind: str) -> None:
+    owner = "pid=77, name=nvidia-persiste"
+    forged = f"pid=77, name=x, {DRILL}"
+
+    drill = read(f"NVRM: Xid (PCI:0000:3b:00): 149, {owner}, {DRILL}{behind}")
+    assert drill.nvlink5 == NvLink5("NETIR_LINK_EVT", True, False, True, 3, "0x1", "0x2")
+    assert (drill.pid, drill.name) == (77, "nvidia-persiste")
+    fault = read(f"NVRM: Xid (PCI:0000:3b:00): 149, {forged}, {FAULT}{behind}")
+    assert fault.nvlink5 == NvLink5("NETIR_LINK_EVT", True, False, False, 3, "0x1", "0x2")
+    recovery = read(f"NVRM: Xid (PCI:0000:3b:00): 154, {owner}, {RECOVERY}{behind}")
+    assert recovery.recovery_action == RecoveryAction("Node Reboot Required", "None", 0)
+    verdict = read(f"NVRM: Xid (PCI:0000:3b:00): 154, pid=7, name=x, {RECOVERY}, {VERDICT}{behind}")
+    assert verdict.recovery_action == RecoveryAction("None", "GPU Reset Required", 1)
+
+
+REGISTERS = " ".join(["0x021425c6", *["0x00000000"] * 5])
+LONG = f"NETIR_LINK_EVT Fatal XC0 i0 Link 03 ({REGISTERS})"
+DOUBTFUL = {
+    "a drill keeps hands off": (149, f"pid=1, name=x, {DRILL}, and more", True),
+    "a drill before the rest of a record": (149, f'pid=1, name=x, {DRILL}","host":"gpu-1"', True),
+    "a recovery keeps hands off": (154, f"pid=1, name=x, {RECOVERY}, and more", True),
+    "a fault does not": (149, f"pid=1, name=x, {FAULT}, and more", False),
+    "a reboot does not": (154, f"pid=1, name=x, {REBOOT}, and more", False),
+    "a fault that is longer than a name": (149, f"pid=1, name=nvidia-persiste, {LONG}, and more", True),
+    "a reboot behind bytes of a name that are escaped": (154, "pid=1, name=" + "\\x07" * 20 + f", {REBOOT}, x", False),
+    "a reboot behind bytes that rsyslog escaped": (154, "pid=1, name=" + "#007" * 20 + f", {REBOOT}, x", False),
+    "a reboot with nothing behind it": (154, f"pid=1, name=x, {REBOOT}", True),
+}
+
+
+@pytest.mark.parametrize(("code", "rest", "believed"), DOUBTFUL.values(), ids=DOUBTFUL)
+def test_a_structure_that_may_be_a_names_is_believed_only_where_it_keeps_hands_off(
+    code: int, rest: str, believed: bool
+) -> None:
+    fault = read(f"NVRM: Xid (PCI:0000:3b:00): {code}, {rest}")
+    assert (fault.code, fault.nvlink5 is not None or fault.recovery_action is not None) == (code, believed)
 
 
 def test_structure_belongs_to_its_codes_alone() -> None:

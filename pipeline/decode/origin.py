@@ -1,0 +1,178 @@
+"""Who wrote a line: the kernel, another program, or nobody says.
+
+Users write into logs too, and a line of theirs must not reboot a machine; but a line that is refused here is a fault
+that nobody acts on. So another program has written a line only where the envelope names one, and the kernel only where
+the envelope says so and nothing speaks against it. All else stays open.
+"""
+
+import re
+from dataclasses import dataclass
+
+DRIVER = (
+    r"(?:(?i:nvrm)\s*:|nvidia(?:-(?:nvswitch\d*|nvlink|modeset|uvm|drm|peermem|gpu))?(?: [0-9a-f]{4,8}:[0-9a-f:.]+)?:)"
+)
+"""The NVIDIA drivers' first words, as an expression. Behind a syslog header they look like a tag, and are none."""
+
+_BEGINS = re.compile(DRIVER)
+_MENTION = re.compile(r"(?<![\w-])(?:nvrm|nvidia-nvswitch\d{0,4})\s*:", re.IGNORECASE)
+_DRIVER_NAME = re.compile(r"nvrm|nvidia(?:-(?:nvswitch\d*|nvlink|modeset|uvm|drm|peermem|gpu))?", re.IGNORECASE)
+_TAG_OF_DRIVER = re.compile(r"nvrm|nvidia-nvswitch\d{1,4}", re.IGNORECASE)
+
+_KERNEL_NAMES = {"kernel", "kern"}
+# Those who pass the kernel's text on and tag it with their own name, and levels: they neither claim nor deny.
+_NO_PROGRAMS = _KERNEL_NAMES | {
+    *("klogd", "kmsg", "dmesg", "vmkernel", "vmunix"),
+    *("emerg", "alert", "crit", "critical", "err", "error", "warn", "warning", "notice", "info", "debug", "fatal"),
+}
+
+_KERNEL_FACILITIES = {"0", "kern", "kernel"}
+_OTHER_FACILITIES = {str(number) for number in range(1, 24)} | {
+    *("user", "mail", "daemon", "auth", "security", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
+    *("ntp", "audit", "alert", "clock", *(f"local{number}" for number in range(8))),
+    *("user-level", "system", "security/authorization"),  # Logstash's
+}
+# systemd.journal-fields(7), _TRANSPORT.
+_OTHER_TRANSPORTS = {"audit", "driver", "journal", "stdout", "syslog"}
+_UNITS = (".service", ".scope", ".socket", ".timer", ".mount", ".slice")
+
+_TAG_END = re.compile(r"(?:\[[^\]]*\])?:?\s*$")
+_LONGEST_TAG = 253
+# `sudo:`, `sshd[77]:`, `gpu-1 sshd[77]:`, `gpu-1 my app:` where no header was there, or it was not understood.
+_TAGGED = re.compile(
+    r"(?:(?P<host>\S{0,252}[^\s:])\s+){0,2}(?P<tag>[^\s:\[\]]{1,64})(?P<id>\[\d{1,10}\])?:(?=\s|nvrm|nvidia)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class Origin:
+    """What the layers say of who wrote the line.
+
+    `kernel`: one says that it was the kernel. `facility_denies`: one has a syslog facility that is not the kernel's;
+    shippers put their default there, so this only casts doubt. `program`: one names another program. `container`: a
+    container printed the line, and whoever runs the container chose its words. `engine`: the record in hand is one that
+    a container's engine wrote to the journal. `driver` is a driver's name that a parser took for the tag, and off the
+    text.
+    """
+
+    kernel: bool = False
+    facility_denies: bool = False
+    program: bool = False
+    container: bool = False
+    engine: bool = False
+    driver: str | None = None
+
+    def copy(self) -> "Origin":
+        """Return an origin that grows on its own."""
+        return Origin(self.kernel, self.facility_denies, self.program, self.container, self.engine, self.driver)
+
+    def facility(self, value: object) -> None:
+        """Take note of a syslog facility, a number or a name (RFC 5424, table 1; rsyslog's and Logstash's names)."""
+        word = str(value).lower() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        self.kernel |= word in _KERNEL_FACILITIES
+        self.facility_denies |= word in _OTHER_FACILITIES
+
+    def pri(self, value: object) -> None:
+        """Take note of syslog's PRI as a field; below 8 it may as well be a severity, and says nothing."""
+        digits = str(value) if isinstance(value, str | int) else ""
+        self.facility_denies |= len(digits) < 4 and digits.isdecimal() and int(digits) >= 8
+
+    def tag(self, value: object) -> None:
+        """Take note of who wrote the line, as syslog's tag (`kernel:`, `sshd[1]:`) or the journal's identifier."""
+        name = _name(value)
+        if self.engine:
+            return
+        self.kernel |= name.lower() in _KERNEL_NAMES
+        self.program |= names_program(name)
+        if self.driver is None and _TAG_OF_DRIVER.fullmatch(name):
+            self.driver = name
+
+    def colon_tag(self, value: object) -> None:
+        """Take note of a field that is syslog's tag if it ends as one; other shippers keep a routing key there."""
+        if isinstance(value, str) and value.rstrip().endswith(":"):
+            self.tag(value)
+
+    def unit(self, value: object) -> None:
+        """Take note of the systemd unit that wrote the line; the kernel is none."""
+        self.program |= isinstance(value, str) and value.endswith(_UNITS) and not self.engine
+
+    def transport(self, value: object) -> None:
+        """Take note of the road by which the journal got the line (`_TRANSPORT`)."""
+        self.kernel |= value == "kernel"
+        self.program |= isinstance(value, str) and value in _OTHER_TRANSPORTS and not self.engine
+
+    def printed_on(self, value: object) -> None:
+        """Take note of the stream that a container printed the line on."""
+        self.container |= value in ("stdout", "stderr")
+
+    def printed_by(self, value: object) -> None:
+        """Take note of the container or pod that printed the line."""
+        self.container |= isinstance(value, str)
+
+    def logged_by(self, value: object) -> None:
+        """Take note of a container whose engine writes to the journal: the tag in this record is the engine's own."""
+        self.printed_by(value)
+        self.engine |= isinstance(value, str)
+
+    def whole(self, text: str) -> str:
+        """Return *text* with the driver's name before it, where a parser of syslog took that off as the tag.
+
+        The journal does it to what is written to /dev/kmsg, rsyslog to lines that come without a tag.
+        """
+        if self.driver is None or not text or mentions_driver(text):
+            return text
+        return f"{self.driver}: {text}"
+
+    def beside(self) -> "Origin":
+        """Return the origin of text that stands beside the message in its record.
+
+        Beside an application's own message it is what the application quotes: health monitors print the kernel's lines
+        so, old ones too. A record that no container printed may as well keep the kernel's text in a field of its own.
+        """
+        origin = self.copy()
+        origin.program |= origin.container
+        return origin
+
+    def from_kernel(self, text: str, node: str | None, stamped: bool) -> bool | None:
+        """Return whether the kernel wrote *text*; None where that was not told, or told two ways.
+
+        *node* is the line's, *stamped* whether a header's time stood before the text, behind which a tag belongs.
+        What a container prints may be the kernel's, passed on by a pod that reads /dev/kmsg, and may be anybody's: it
+        stays open where the text begins as a driver's does, and is denied where the driver only comes up in it.
+        """
+        if self.program or self._quotes(text, node, stamped):
+            return False
+        if self.container or self.facility_denies:
+            return None
+        return True if self.kernel else None
+
+    def _quotes(self, text: str, node: str | None, stamped: bool) -> bool:
+        if _BEGINS.match(text) or not mentions_driver(text):
+            return False
+        if self.container:
+            return True
+        tagged = None if self.kernel else _TAGGED.match(text)
+        if tagged is None or not names_program(tagged["tag"]):
+            return False
+        # Without one of these, what ends in a colon may be the name of a host.
+        return bool(tagged["id"]) or stamped or self.facility_denies or (node is not None and tagged["host"] == node)
+
+
+def names_program(tag: str | None) -> bool:
+    """Whether a syslog tag or identifier names a program: not the kernel, a relay of its text, or an NVIDIA driver."""
+    name = _name(tag)
+    return (
+        any(letter.isalpha() for letter in name)
+        and name[0] not in "[<"
+        and name.lower() not in _NO_PROGRAMS
+        and not _DRIVER_NAME.fullmatch(name)
+    )
+
+
+def mentions_driver(text: str) -> bool:
+    """Whether the tag of an NVIDIA driver that reports faults stands anywhere in *text*."""
+    return _MENTION.search(text) is not None
+
+
+def _name(tag: object) -> str:
+    return _TAG_END.sub("", tag[:_LONGEST_TAG]).strip() if isinstance(tag, str) else ""
