@@ -49,6 +49,17 @@ class GuardSettings(Strict):
         description="A cordon of ours older than this counts no longer for max_nodes: what is out so long waits for "
         "a person, and must not hold up the others.",
     )
+    max_reboots: int = Field(
+        3,
+        ge=1,
+        description="Proven reboots for the same fault of the same GPU within reboot_window after which the node goes "
+        "offline instead. What three reboots have not cured is broken, and each costs the jobs that came back.",
+    )
+    reboot_window: Duration = Field(
+        timedelta(hours=24),
+        gt=_MOMENT,
+        description="The time in which max_reboots counts. A day, so that a fault that comes back each night is seen.",
+    )
     require_kernel: bool = Field(
         False,
         description="Whether to act only on lines whose envelope says that they came from the kernel; off, because "

@@ -147,6 +147,7 @@ def decision_part(decision: Plan | Skip) -> Json:
         rule=decision.rule,
         priority=decision.priority,
         actions=[describe(action) for action in decision.actions],
+        limit=decision.limit,
         considered=considered,
     )
 

@@ -9,6 +9,7 @@ from pipeline.clock import Clock
 from pipeline.decide.decision import decide
 from pipeline.decide.guards import GuardSettings, gate
 from pipeline.decide.incidents import Companion, Incident, Incidents, New, Repeat
+from pipeline.decide.limits import limited
 from pipeline.errors import NotFoundError
 from pipeline.execute import progress
 from pipeline.execute.patience import Patience
@@ -107,6 +108,9 @@ class Intake:
 
     async def _open(self, incident: Incident, skip: Skip | None) -> None:
         decision = skip or decide(incident.lead, self._policies.current, self._guards)
+        if isinstance(decision, Plan):
+            of_node = self._store.on_node(incident.lead.node)
+            decision = limited(decision, incident.lead, of_node, self._clock.now(), self._guards)
         try:
             match decision:
                 case Plan():

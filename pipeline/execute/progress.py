@@ -26,6 +26,7 @@ def planned(name: str, cause: NodeFault, plan: Plan, now: datetime, settle: time
     fault = cause.fault
     detected = Entry(now, EventAction.FAULT_DETECTED, f"{fault.kind} {fault.code} on {cause.node}: {fault.message}")
     why = f"{cause.node}: {names(plan.actions)}, by rule {plan.rule} of policy {plan.policy}"
+    why += f": {plan.limit}" if plan.limit else ""
     return Rescue(
         name=name,
         node=cause.node,

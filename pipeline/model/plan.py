@@ -88,13 +88,17 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The actions to take, in order, and the rule (its index in the policy, from 0) that asks for them."""
+    """The actions to take, in order, and the rule (its index in the policy, from 0) that asks for them.
+
+    `limit` says, in one sentence, why the actions are not the rule's own.
+    """
 
     actions: tuple[Action, ...]
     policy: str
     rule: int
     priority: int
     considered: tuple[Considered, ...] = ()
+    limit: str | None = None
 
 
 class SkipReason(StrEnum):

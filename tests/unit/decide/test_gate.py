@@ -237,6 +237,8 @@ def test_the_defaults_are_the_promised_ones() -> None:
         "max_hold": "2h",
         "max_nodes": 5,
         "window": "1h",
+        "max_reboots": 3,
+        "reboot_window": "1day",
         "require_kernel": False,
         "unknown_codes": UnknownCodes.RECORD,
         "incident_window": "10min",

@@ -296,3 +296,19 @@ async def test_a_rescue_that_somebody_deleted_leaves_its_fault_to_be_seen_again(
     for second in (1, 2, 3):
         await inside.take(OFF_THE_BUS, NOON + timedelta(seconds=second))
     assert len(store.all()) == 1
+
+
+async def test_a_fault_that_three_reboots_have_not_cured_takes_the_node_out() -> None:
+    inside = Inside()
+    for _ in range(5):
+        await inside.take(OFF_THE_BUS, inside.world.clock.now() + timedelta(minutes=30))
+        await inside.world.run()
+    assert len(inside.world.cluster.reboots) == 3
+    node = inside.world.cluster.nodes()["gpu-1"]
+    assert (node.unschedulable, node.labels["rescue.ksyun.com/offline"]) == (True, "true")
+    assert inside.told("reason")[-1] == "node-offline"
+    planned = [r.document["message"] for r in inside.world.sink.records if "max_reboots" in r.document["message"]]
+    assert planned == [
+        "gpu-1: cordon, drain, offline, by rule 0 of policy reboot: "
+        "3 reboots for the same fault within 1day have not cured it (max_reboots)"
+    ]

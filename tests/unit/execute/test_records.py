@@ -59,6 +59,12 @@ def test_a_fault_with_every_field_has_the_shape_that_ships() -> None:
     _assert_valid(skip_records("gpu-1-xid-149-a", found, SKIP, NOON))
 
 
+def test_a_plan_that_is_not_the_rules_own_has_the_shape_that_ships() -> None:
+    found = records(rescue(plan=replace(plan(), limit="3 reboots have not cured it")), dry_run=False)
+    _assert_valid(found)
+    assert found[1].document["gpu_rescue"]["decision"]["limit"] == "3 reboots have not cured it"
+
+
 def test_a_fault_of_no_node_has_the_shape_that_ships() -> None:
     found = node_fault(79, node="")
     _assert_valid(skip_records("unnamed-xid-79-a", found, SKIP, NOON))
