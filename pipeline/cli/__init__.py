@@ -13,6 +13,7 @@ import click
 import structlog
 
 from pipeline.cli.check import check
+from pipeline.cli.explain import explain
 from pipeline.cli.match import match
 from pipeline.cli.records import records
 from pipeline.cli.run import run
@@ -71,5 +72,5 @@ def main() -> None:
     configure_logging(json=not sys.stderr.isatty(), level="info")
 
 
-for _command in (run, match, check, records, schema):
+for _command in (run, match, check, explain, records, schema):
     main.add_command(_command)

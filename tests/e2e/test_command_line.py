@@ -178,6 +178,27 @@ def test_match_stops_quietly_when_its_reader_has_gone(tmp_path: Path) -> None:
     assert (len(done.stdout.splitlines()), done.stderr) == (1, b"")
 
 
+def test_explain_tells_every_rule_and_what_would_follow(tmp_path: Path) -> None:
+    out, _ = _run("explain", "--node", "gpu-a100-01", OFF_THE_BUS, cwd=tmp_path)
+    told = json.loads(out)
+    assert (told["fault"]["code"], told["node"]["lookup"], told["guards"]) == (79, "found", {"skip": None})
+    assert told["decision"]["policy"] == "off-the-bus"
+    assert [rule["policy"] for rule in told["decision"]["considered"] if rule["matched"]] == ["off-the-bus", "global"]
+    assert len(told["decision"]["considered"]) == 4
+    assert told["admission"] == "could start now"
+
+
+def test_explain_says_what_the_guards_would_say(tmp_path: Path) -> None:
+    out, _ = _run("explain", f"<3>1 2024-07-04T11:09:40Z gpu-a100-01 kernel - - - {OFF_THE_BUS}", cwd=tmp_path)
+    told = json.loads(out)
+    assert (told["guards"]["skip"], told["decision"]["outcome"]) == ("stale", "plan")
+
+
+def test_explain_needs_a_fault(tmp_path: Path) -> None:
+    _, err = _run("explain", "nothing of interest", cwd=tmp_path, code=2)
+    assert err == "LINE: no pattern recognises a fault in it; try it with gpu-rescue match\n"
+
+
 def test_check_finds_nothing_wrong_with_what_ships(tmp_path: Path) -> None:
     out, err = _run("check", "--online", cwd=tmp_path)
     assert err == ""
@@ -244,7 +265,7 @@ def test_a_variable_of_a_kubernetes_service_is_no_setting(tmp_path: Path) -> Non
     _run("check", cwd=tmp_path, environment=_environment(**given))
 
 
-@pytest.mark.parametrize("command", ["run", "match", "check", "records", "schema"])
+@pytest.mark.parametrize("command", ["run", "match", "check", "explain", "records", "schema"])
 def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
     out, _ = _run(command, "--help", cwd=tmp_path)
     assert "Example:" in out
