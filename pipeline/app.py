@@ -109,6 +109,20 @@ def open_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
     return load_cluster(config.nodes, clock) if config.nodes else SimulatedCluster(clock)
 
 
+def open_enricher(settings: Settings, cluster: SimulatedCluster, matcher: Matcher) -> Enricher:
+    """Open what finds nodes and meanings; a host that no node answers to becomes one, if the settings say so."""
+    if settings.cluster.newcomers:
+        return Enricher(cluster, matcher.catalogue, settings.enrich, cluster.newcomer)
+    return Enricher(cluster, matcher.catalogue, settings.enrich)
+
+
+def open_sinks(settings: Settings) -> FanOut:
+    """Open every sink, as one."""
+    return FanOut(
+        {f"sinks.{number} ({config.type})": open_sink(config) for number, config in enumerate(settings.sinks)}
+    )
+
+
 class Part(Protocol):
     """A part of the pipeline that can be reached, or not."""
 
@@ -172,16 +186,13 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     seen = open_cluster(settings, clock)
     acted_on = twin(seen, clock) if settings.dry_run else seen
     policies = PolicyBook(open_policies(settings, seen), acted_on)
-    sink = FanOut(
-        {f"sinks.{number} ({config.type})": open_sink(config) for number, config in enumerate(settings.sinks)}
-    )
+    sink = open_sinks(settings)
     stack.push_async_callback(sink.close)
     for source in sources:
         stack.push_async_callback(source.close)
     store = MemoryStore()
     recorder = Recorder(sink, store, settings.dry_run, watch)
-    newcomers = (seen.newcomer,) if settings.cluster.newcomers else ()
-    enricher = Enricher(seen, matcher.catalogue, settings.enrich, *newcomers)
+    enricher = open_enricher(settings, seen, matcher)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
     recognition = Recognition(Decoder(settings.decode), matcher, enricher, WallClock())

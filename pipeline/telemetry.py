@@ -18,7 +18,6 @@ RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["fi
 def configure_logging(json: bool, level: str = "info") -> None:
     """Send log events to standard error, as JSON lines or, for people, as aligned text."""
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -35,7 +35,7 @@ class FileSinkConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Literal["file"] = "file"
+    type: Literal["file"]
     path: Path = Field(
         description="The file; its folder must exist. Rotated ones are called PATH.1 (the newest), PATH.2, ..."
     )

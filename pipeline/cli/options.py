@@ -1,10 +1,12 @@
 """The options that several commands share."""
 
+import sys
 from pathlib import Path
 
 import click
 
 from pipeline.settings import Settings, read_settings, shipped
+from pipeline.telemetry import configure_logging
 
 config = click.option(
     "-c",
@@ -18,5 +20,7 @@ sets = click.option(
 
 
 def settings_of(path: Path | None, overrides: tuple[str, ...]) -> Settings:
-    """Read the configuration that the options name."""
-    return read_settings(path or shipped() / "pipeline.yaml", overrides)
+    """Read the configuration that the options name, and log as it says."""
+    settings = read_settings(path or shipped() / "pipeline.yaml", overrides)
+    configure_logging(json=not sys.stderr.isatty(), level=settings.log.level)
+    return settings

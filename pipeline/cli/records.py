@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from pipeline.app import open_sink
+from pipeline.app import open_sinks
 from pipeline.cli.console import line_of
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.durations import parse_duration
@@ -52,7 +52,7 @@ def records(
       gpu-rescue records --action rescue-failed | jq .message
     """
     settings = settings_of(config, overrides)
-    asyncio.run(_print(open_sink(settings.sinks[0]), Query(node=node, since=since, action=action)))
+    asyncio.run(_print(open_sinks(settings), Query(node=node, since=since, action=action)))
 
 
 async def _print(sink: Sink, query: Query) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import socket
-import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
@@ -17,10 +16,9 @@ from rich.console import Console
 from pipeline.app import build
 from pipeline.cli.board import Totals
 from pipeline.cli.console import LiveConsole, PlainConsole
-from pipeline.cli.options import config, sets
+from pipeline.cli.options import config, sets, settings_of
 from pipeline.errors import BadInputError, Complaint
-from pipeline.settings import Settings, read_settings, shipped
-from pipeline.telemetry import configure_logging
+from pipeline.settings import Settings
 from sinks.base import Sink, SinkError
 
 _SPEED = 600
@@ -68,9 +66,7 @@ def run(config: Path | None, overrides: tuple[str, ...], source: str | None, fol
     if follow and source is None:
         raise click.UsageError("--follow goes with --source")
     own = () if source is None else _own_source(source, follow, embedded=config is None)
-    settings = read_settings(config or shipped() / "pipeline.yaml", [*own, *overrides])
-    configure_logging(json=not sys.stderr.isatty(), level=settings.log.level)
-    asyncio.run(_run(settings))
+    asyncio.run(_run(settings_of(config, (*own, *overrides))))
 
 
 def _own_source(source: str, follow: bool, embedded: bool) -> list[str]:

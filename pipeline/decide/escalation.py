@@ -40,12 +40,14 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
     Faults of one family are one fault, told several times (48, 63, 94, 154): of these only the worst one's plan has a
     say in that.
 
+    Where one of them may not reboot again (`Plan.limit`), the other one doesn't either.
+
     `due` is now, because the plan may have dropped a waittime. `last_seen` is the newer one, because a held rescue is
     given up by the age of it. `count` and `first_seen` stay *first*'s own: each rescue counts its own fault.
 
     Raises ConflictError when *first* has ended or gone too far to take another one over: ask `admit` again.
     """
-    if second.name in first.folded:
+    if second.name in first.folded and not first.status.ended:
         return first
     if not takes_over(first):
         raise ConflictError(f"rescue {first.name} cannot take over {second.name} any more")
@@ -70,13 +72,15 @@ def _merged(first: Rescue, second: Rescue) -> Plan:
         begun = states[action.name].started is not None
         if begun or not outranked or action.name not in chosen:
             chosen[action.name] = action
-    if not all(_returns(plan) for plan in _heard(first, second)):
+    limit = mine.limit or theirs.limit
+    if limit is not None:
+        chosen.pop(ActionName.REBOOT, None)
+    if limit is not None or not all(_returns(plan) for plan in _heard(first, second)):
         chosen.pop(ActionName.UNCORDON, None)
     actions = in_order(chosen.values())
     if actions == mine.actions:
         return mine
-    stronger = theirs if outranked else mine
-    return Plan(actions, stronger.policy, stronger.rule, stronger.priority, stronger.considered)
+    return replace(theirs if outranked else mine, actions=actions, limit=limit)
 
 
 def _returns(plan: Plan) -> bool:

@@ -1,22 +1,27 @@
 """How actions are said: in records, journals and explanations, always the same way."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import timedelta
 
 from pipeline.durations import format_duration
 from pipeline.model.plan import Action
 
-_ATTRIBUTES = {"waittime": "waittime", "on_timeout": "onTimeout", "timeout": "timeout", "force": "force"}
+_ALWAYS = {"waittime", "on_timeout", "timeout"}
+_WORDS = {"on_timeout": "onTimeout", "delete_empty_dir_data": "deleteEmptyDirData"}
 
 
 def describe(action: Action) -> str:
-    """An action of a plan and what it was told, as people write it: `drain (waittime 20min, onTimeout fail)`."""
+    """An action of a plan and what it was told, as people write it: `drain (waittime 20min, onTimeout fail)`.
+
+    How long and what then is always said, anything else where it is not the default.
+    """
     told = []
-    for key, value in asdict(action).items():
-        if key in _ATTRIBUTES and value:
-            text = format_duration(value) if isinstance(value, timedelta) else str(value)
-            told.append(f"{_ATTRIBUTES[key]} {text}")
+    for field in fields(action):
+        value = getattr(action, field.name)
+        if field.name != "name" and (value != field.default or (field.name in _ALWAYS and value)):
+            text = format_duration(value) if isinstance(value, timedelta) else str(value).lower()
+            told.append(f"{_WORDS.get(field.name, field.name)} {text}")
     return f"{action.name} ({', '.join(told)})" if told else str(action.name)
 
 

@@ -84,7 +84,6 @@ class Enricher:
             lookup,
             time,
             labels=node.labels,
-            annotations=node.annotations,
             boot_id=(node.boot_id or None) if node.ready else None,
             booted_at=node.booted_at if node.ready else None,
             gpu_uuid=gpu.uuid,

@@ -36,7 +36,7 @@ _OUTCOMES: Mapping[EventAction, str] = {
     EventAction.RESCUE_FAILED: "failure",
     EventAction.STEP_FAILED: "failure",
 }
-_FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED)
+FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED)
 
 
 def stamp(moment: datetime) -> str:
@@ -55,7 +55,7 @@ def event(
     """The `event` object; *number* is its place among the records of the same incident."""
     return present(
         id=record_id,
-        kind="alert" if action in _FAULTS else "event",
+        kind="alert" if action in FAULTS else "event",
         category=["host"],
         type=_TYPES[action],
         action=str(action),
@@ -153,7 +153,7 @@ def decision_part(decision: Plan | Skip) -> Json:
 
 
 def rescue_part(rescue: Rescue, dry_run: bool) -> Json:
-    """`gpu_rescue.rescue`: which rescue it was, by the state of its plan and not of its progress."""
+    """`gpu_rescue.rescue`: which rescue it was, of when, and whether it was a dry run."""
     return {"name": rescue.name, "created": stamp(rescue.created), "dry_run": dry_run}
 
 

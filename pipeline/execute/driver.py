@@ -37,7 +37,7 @@ Taken = tuple[tuple[LogLine, ...], Delivery]
 class Live:
     """The wall clock: streams are read side by side while the executor works.
 
-    It ends when it is cancelled, or when every stream has ended and no rescue can go further.
+    It ends when it is cancelled, or when every stream has ended and every open rescue is held.
     """
 
     def __init__(

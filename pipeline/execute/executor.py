@@ -10,7 +10,8 @@ from pydantic import Field
 
 from pipeline.clock import Clock
 from pipeline.cluster.port import NodeCache
-from pipeline.decide.escalation import escalate
+from pipeline.decide.breaker import CACHE_LAG
+from pipeline.decide.escalation import FAMILY, escalate
 from pipeline.decide.guards import Cancel, Fold, Go, GuardSettings, Hold, admit
 from pipeline.documents import Strict
 from pipeline.durations import Duration
@@ -24,19 +25,18 @@ from pipeline.model.rescue import CancelReason, FailReason, Rescue, Status
 
 _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
-_LATELY = timedelta(minutes=5)
 _GENTLE = (ActionName.UNCORDON,)
 
 Runners = Mapping[ActionName, ActionRunner[Any]]
 
 
 class ExecuteSettings(Strict):
-    """How the executor waits."""
+    """How rescues wait: before their first step, between steps, and when something is away."""
 
     settle: Duration = Field(
-        timedelta(seconds=2),
-        description="How long a new rescue waits before its first step, for the faults that come with its own within a "
-        "second to be folded into it.",
+        FAMILY,
+        description="How long a new rescue waits before its first step, so that the faults of its family, which follow "
+        "within two seconds, are folded into it.",
     )
     hold_poll: Duration = Field(timedelta(seconds=30), description="How often a held rescue asks whether it may go on.")
     step_timeout: Duration = Field(
@@ -185,17 +185,12 @@ class Executor:
 
     def _company(self, rescue: Rescue, now: datetime) -> list[Rescue]:
         """The rescues that bear on this one: the open ones, those of its node, and those that ended lately."""
-        lately = (other for other in self._store.ended_since(now - _LATELY))
+        lately = (other for other in self._store.ended_since(now - CACHE_LAG))
         of_node = self._store.on_node(rescue.node)
         return list({other.name: other for other in (*self._store.open(), *of_node, *lately)}.values())
 
     async def _fold(self, rescue: Rescue, into: str, now: datetime) -> None:
-        def taken_over(target: Rescue) -> Rescue:
-            if target.status.ended:
-                raise ConflictError(f"rescue {into} has ended meanwhile")
-            return escalate(target, rescue, now)
-
-        await update(self._store, into, taken_over)
+        await update(self._store, into, lambda target: escalate(target, rescue, now))
         message = f"{rescue.node}: folded into rescue {into}, which is under way on the same node"
         await self._store.save(progress.cancelled(rescue, now, CancelReason.FOLDED, message))
 

@@ -9,7 +9,6 @@ from pipeline.clock import Clock
 from pipeline.decide.decision import decide
 from pipeline.decide.guards import GuardSettings, gate
 from pipeline.decide.incidents import Companion, Incident, Incidents, New, Repeat
-from pipeline.decide.limits import limited
 from pipeline.errors import NotFoundError
 from pipeline.execute import progress
 from pipeline.execute.patience import Patience
@@ -29,7 +28,10 @@ _log = structlog.get_logger()
 
 
 class Intake:
-    """Takes lines through match, enrich and decide; returns from each only when what followed is saved and recorded."""
+    """Takes lines through match, enrich and decide; returns from each when what followed is saved and recorded.
+
+    Of a repeat, only the count follows; it is saved and recorded at growing intervals, and when it has gone quiet.
+    """
 
     def __init__(
         self,
@@ -107,10 +109,8 @@ class Intake:
         return last
 
     async def _open(self, incident: Incident, skip: Skip | None) -> None:
-        decision = skip or decide(incident.lead, self._policies.current, self._guards)
-        if isinstance(decision, Plan):
-            of_node = self._store.on_node(incident.lead.node)
-            decision = limited(decision, incident.lead, of_node, self._clock.now(), self._guards)
+        fault, of_node = incident.lead, self._store.on_node(incident.lead.node)
+        decision = skip or decide(fault, self._policies.current, self._guards, of_node, self._clock.now())
         try:
             match decision:
                 case Plan():

@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from pipeline.errors import NotFoundError
 from pipeline.execute.patience import Patience
 from pipeline.execute.records import records
 from pipeline.execute.store import RescueStore, update
@@ -80,6 +81,9 @@ class Recorder:
 
     async def _mark(self, written: Rescue) -> None:
         length = len(written.journal)
-        await update(
-            self._store, written.name, lambda now: now if now.recorded >= length else replace(now, recorded=length)
-        )
+        try:
+            await update(
+                self._store, written.name, lambda now: now if now.recorded >= length else replace(now, recorded=length)
+            )
+        except NotFoundError:
+            _log.warning("rescue.gone", rescue=written.name)

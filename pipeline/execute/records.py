@@ -4,6 +4,7 @@ from datetime import datetime
 from hashlib import blake2s
 
 from pipeline.execute.documents import (
+    FAULTS,
     Json,
     decision_part,
     document,
@@ -19,8 +20,6 @@ from pipeline.model.plan import Skip
 from pipeline.model.rescue import Entry, EventAction, Rescue
 from sinks.base import Record
 
-_OF_FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED)
-
 
 def records(rescue: Rescue, dry_run: bool) -> list[Record]:
     """Return one record per journal entry, in order.
@@ -35,7 +34,7 @@ def _of_entry(rescue: Rescue, number: int, entry: Entry, dry_run: bool) -> Recor
     record_id = f"{rescue.name}/{number}" + (f"/{_digest(entry, dry_run)}" if number else "")
     started = _started(rescue, number, entry)
     own = {
-        "fault": fault_part(rescue.cause, *_seen(rescue, entry)),
+        "fault": fault_part(rescue.cause, *_seen(rescue, number)),
         "node": node_part(rescue.cause),
         "rescue": rescue_part(rescue, dry_run),
         **present(
@@ -50,7 +49,7 @@ def _of_entry(rescue: Rescue, number: int, entry: Entry, dry_run: bool) -> Recor
         event(record_id, entry.action, number, entry.reason, started, entry.time if started else None),
         own,
     )
-    if entry.action in _OF_FAULTS:
+    if entry.action in FAULTS:
         body = {**body, "log": log_part(rescue.cause.fault)}
     return Record(record_id, entry.time, body)
 
@@ -60,11 +59,13 @@ def _digest(entry: Entry, dry_run: bool) -> str:
     return blake2s(repr(told).encode(), digest_size=4).hexdigest()
 
 
-def _seen(rescue: Rescue, entry: Entry) -> tuple[int, datetime, datetime]:
-    """The count as it was when the entry was made: what is written now must be what would be written again."""
-    first = rescue.cause.time
-    count = entry.details.get("count")
-    return (1, first, first) if count is None else (int(count), first, entry.time)
+def _seen(rescue: Rescue, number: int) -> tuple[int, datetime, datetime]:
+    """Count, first and last time as they were known when the entry was made: rewritten, the record must be the same."""
+    first = last = rescue.cause.time
+    counts = [entry for entry in rescue.journal[: number + 1] if entry.action is EventAction.FAULT_REPEATED]
+    if not counts:
+        return 1, first, last
+    return int(counts[-1].details["count"]), first, counts[-1].time
 
 
 def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:

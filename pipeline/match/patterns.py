@@ -1,4 +1,4 @@
-"""Pattern files: the models of what operators write in them, and the set of rules and codes that they make together."""
+"""Pattern files, read and put together: the set of rules and codes that they make."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

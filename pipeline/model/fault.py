@@ -158,7 +158,6 @@ class NodeFault:
     lookup: Lookup
     time: datetime
     labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
     boot_id: str | None = None
     booted_at: datetime | None = None
     gpu_uuid: str | None = None

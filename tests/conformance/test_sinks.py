@@ -17,12 +17,12 @@ START = datetime(2026, 1, 31, 4, 5, 6, 123456, tzinfo=UTC)
 
 SINKS: dict[str, Callable[[Path], Sink]] = {
     "memory": lambda _: MemorySink(),
-    "file": lambda folder: FileSink(FileSinkConfig(path=folder / "records.ndjson")),
+    "file": lambda folder: FileSink(FileSinkConfig(type="file", path=folder / "records.ndjson")),
     "file that rotates often": lambda folder: FileSink(
-        FileSinkConfig(path=folder / "records.ndjson", rotate_bytes=4096, keep=99, fsync="never")
+        FileSinkConfig(type="file", path=folder / "records.ndjson", rotate_bytes=4096, keep=99, fsync="never")
     ),
     "fan-out": lambda folder: FanOut(
-        {"file": FileSink(FileSinkConfig(path=folder / "records.ndjson")), "memory": MemorySink()}
+        {"file": FileSink(FileSinkConfig(type="file", path=folder / "records.ndjson")), "memory": MemorySink()}
     ),
 }
 

@@ -181,7 +181,7 @@ def test_match_stops_quietly_when_its_reader_has_gone(tmp_path: Path) -> None:
 def test_explain_tells_every_rule_and_what_would_follow(tmp_path: Path) -> None:
     out, _ = _run("explain", "--node", "gpu-a100-01", OFF_THE_BUS, cwd=tmp_path)
     told = json.loads(out)
-    assert (told["fault"]["code"], told["node"]["lookup"], told["guards"]) == (79, "found", {"skip": None})
+    assert (told["fault"]["code"], told["node"]["lookup"], told["detail"]) == (79, "found", None)
     assert told["decision"]["policy"] == "off-the-bus"
     assert [rule["policy"] for rule in told["decision"]["considered"] if rule["matched"]] == ["off-the-bus", "global"]
     assert len(told["decision"]["considered"]) == 4
@@ -191,7 +191,13 @@ def test_explain_tells_every_rule_and_what_would_follow(tmp_path: Path) -> None:
 def test_explain_says_what_the_guards_would_say(tmp_path: Path) -> None:
     out, _ = _run("explain", f"<3>1 2024-07-04T11:09:40Z gpu-a100-01 kernel - - - {OFF_THE_BUS}", cwd=tmp_path)
     told = json.loads(out)
-    assert (told["guards"]["skip"], told["decision"]["outcome"]) == ("stale", "plan")
+    assert (told["decision"]["outcome"], told["decision"]["reason"], told["admission"]) == ("skip", "stale", None)
+    assert len(told["decision"]["considered"]) == 4
+
+
+def test_explain_takes_a_node_that_nobody_knew_as_run_does(tmp_path: Path) -> None:
+    told = json.loads(_run("explain", "--node", "my-node", OFF_THE_BUS, cwd=tmp_path)[0])
+    assert (told["node"]["lookup"], told["admission"]) == ("found", "could start now")
 
 
 def test_explain_needs_a_fault(tmp_path: Path) -> None:

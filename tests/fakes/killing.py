@@ -1,5 +1,6 @@
 """A process that is killed at a chosen moment: before or after any write to the store, any effect, any record."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -81,9 +82,12 @@ class KillingRebooter:
     def __init__(self, rebooter: Rebooter, killer: Killer) -> None:
         self._rebooter = rebooter
         self._killer = killer
+        self.asks: Counter[str] = Counter()
 
     async def reboot(self, node: Node, request: str) -> None:
+        """Count every asking: the simulated machine itself turns a deaf ear to a second one of the same name."""
         self._killer.moment(f"before the reboot of {node.name}")
+        self.asks[request] += 1
         await self._rebooter.reboot(node, request)
         self._killer.moment(f"after the reboot of {node.name}")
 

@@ -14,7 +14,7 @@ from pipeline.decide.nodeselector import NodeSelector, Operator
 from pipeline.decide.rules import BUILT_IN, PolicySet, Rule, UnknownCodes
 from pipeline.model.fault import CodeMeaning, Lookup, NodeFault
 from pipeline.model.plan import Cordon, Drain, Plan, Skip, SkipReason
-from tests.fakes.faults import node_fault
+from tests.fakes.faults import NOON, node_fault
 
 DEMO_TEST = {"app": "demo", "env": "test"}
 
@@ -196,7 +196,7 @@ def test_the_setting_for_unknown_codes_does_not_touch_known_ones() -> None:
 @pytest.mark.parametrize("unknown", list(UnknownCodes))
 def test_a_plan_says_which_rule_made_it(unknown: UnknownCodes) -> None:
     winner = Rule("a", 4, 7, (Cordon(), Drain()), (parse("62"),))
-    decision = decide(found(), PolicySet([winner]), GuardSettings(unknown_codes=unknown))
+    decision = decide(found(), PolicySet([winner]), GuardSettings(unknown_codes=unknown), (), NOON)
     assert isinstance(decision, Plan)
     assert (decision.actions, decision.policy, decision.rule, decision.priority) == ((Cordon(), Drain()), "a", 4, 7)
     assert len(decision.considered) == 2
@@ -218,7 +218,7 @@ def test_a_plan_says_which_rule_made_it(unknown: UnknownCodes) -> None:
 def test_a_fault_that_no_rule_speaks_of_is_skipped(
     fault: NodeFault, settings: GuardSettings, reason: SkipReason
 ) -> None:
-    decision = decide(fault, PolicySet(), settings)
+    decision = decide(fault, PolicySet(), settings, (), NOON)
     assert isinstance(decision, Skip)
     assert decision.reason is reason
     assert decision.detail.startswith(f"gpu-1: xid {fault.fault.code} is not acted on: ")
@@ -226,7 +226,7 @@ def test_a_fault_that_no_rule_speaks_of_is_skipped(
 
 
 def test_an_unknown_code_is_planned_for_where_the_policies_decide() -> None:
-    assert isinstance(decide(UNKNOWN, PolicySet(), GuardSettings(unknown_codes=UnknownCodes.POLICIES)), Plan)
+    assert isinstance(decide(UNKNOWN, PolicySet(), GuardSettings(unknown_codes=UnknownCodes.POLICIES), (), NOON), Plan)
 
 
 A, B = {"a": "1"}, {"b": "1"}

@@ -312,3 +312,12 @@ def test_of_one_family_a_worst_that_leaves_the_node_out_decides_too() -> None:
     lesser = replace(first(), cause=node_fault(95, meaning=LESSER))
     worse = replace(second(Cordon()), cause=node_fault(154, meaning=WORSE))
     assert ActionName.UNCORDON not in [action.name for action in escalate(lesser, worse, LATER).plan.actions]
+
+
+@pytest.mark.parametrize("limited_first", [False, True])
+def test_what_may_not_reboot_again_does_not_by_way_of_another_rescue(limited_first: bool) -> None:
+    spent = of_plan("spent", replace(plan(Cordon(), Drain(), Offline()), limit="3 reboots have not cured it"))
+    other = of_plan("other", plan())
+    after = escalate(*((spent, other) if limited_first else (other, spent)), LATER).plan
+    assert [action.name for action in after.actions] == [ActionName.CORDON, ActionName.DRAIN, ActionName.OFFLINE]
+    assert after.limit == "3 reboots have not cured it"

@@ -26,7 +26,7 @@ class _Catalogue:
 
 
 def _cluster() -> SimulatedCluster:
-    node = Node("gpu-a", "", labels={"app": "demo"}, annotations={"x": "y"}, boot_id="boot-1", booted_at=NOW)
+    node = Node("gpu-a", "", labels={"app": "demo"}, boot_id="boot-1", booted_at=NOW)
     return SimulatedCluster(ManualClock(NOW), [node])
 
 
@@ -41,7 +41,7 @@ def _from(host: str | None) -> Fault:
 def test_a_fault_gets_its_node_and_its_meaning() -> None:
     enriched = _enricher(_cluster()).enrich(FAULT, NOW)
     assert (enriched.fault, enriched.node, enriched.lookup, enriched.enriched) == (FAULT, "gpu-a", Lookup.FOUND, True)
-    assert (enriched.labels, enriched.annotations) == ({"app": "demo"}, {"x": "y"})
+    assert enriched.labels == {"app": "demo"}
     assert (enriched.boot_id, enriched.booted_at) == ("boot-1", NOW)
     assert enriched.meaning == CodeMeaning("xid", 79, severity=Severity.REBOOT)
 

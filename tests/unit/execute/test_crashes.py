@@ -85,7 +85,8 @@ async def test_without_memory_of_reboots_a_kill_leads_to_one_reboot_or_to_a_pers
         killer = Killer(at)
         world = await _run_with_a_kill(killer, _FULL, forgetful=True)
         ended = world.rescue()
-        assert len(world.cluster.reboots) <= 1, killer.killed
+        assert isinstance(world.rebooter, KillingRebooter)
+        assert world.rebooter.asks.total() <= 1, killer.killed
         if ended.status is Status.FAILED:
             uncertain += 1
             assert ended.reason == FailReason.REBOOT_UNCERTAIN, killer.killed

@@ -93,8 +93,9 @@ def test_a_record_holds_what_was_decided_and_why() -> None:
 def test_a_repeat_tells_the_count_of_its_moment() -> None:
     twice = repeated(rescue(), 4, NOON, NOON + timedelta(seconds=9))
     more = repeated(twice, 8, NOON, NOON + timedelta(seconds=20))
-    counts = [record.document["gpu_rescue"]["fault"]["count"] for record in records(more, dry_run=False)]
-    assert counts == [1, 1, 4, 8]
+    begun = progress.started(more, 0, NOON + timedelta(seconds=21))
+    counts = [record.document["gpu_rescue"]["fault"]["count"] for record in records(begun, dry_run=False)]
+    assert counts == [1, 1, 4, 8, 8]
     assert records(more, dry_run=False)[2] == records(twice, dry_run=False)[2]
 
 

@@ -30,7 +30,7 @@ def record(number: int, size: int = 0) -> Record:
 
 
 def sink(path: Path, **settings: Any) -> FileSink:
-    return FileSink(FileSinkConfig(path=path, **settings))
+    return FileSink(FileSinkConfig(type="file", path=path, **settings))
 
 
 async def ids(sink: FileSink) -> list[str]:
