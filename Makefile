@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CODE := pipeline sinks tests benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit check format bench lock wheel clean
+.PHONY: help run test unit check format bench picture lock wheel clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,9 @@ format: $(VENV)/.ready  ## write the code in its form
 
 bench: $(VENV)/.ready  ## what the stages cost, as ratios against baselines of the same run
 	$(BIN)/python -m benchmarks
+
+picture: $(VENV)/.ready  ## docs/run.svg, the picture of the README
+	$(BIN)/python -m docs.picture
 
 wheel: $(VENV)/.ready  ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
