@@ -56,7 +56,7 @@ async def _intake(path: Path) -> tuple[float, int]:
     async with AsyncExitStack() as stack:
         app = build(read_settings(shipped() / "pipeline.yaml", options), _no_pause, lambda _: None, stack)
         began = time.process_time()
-        await app.driver.run()
+        await app.loop.run()
         took = time.process_time() - began
     return took, len(records.read_bytes().splitlines())
 

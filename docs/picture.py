@@ -37,7 +37,7 @@ async def _draw(console: Console, records: Path) -> None:
     async with AsyncExitStack() as stack:
         settings = read_settings(shipped() / "pipeline.yaml", [f"sinks.0.path={records}"])
         app = build(settings, _no_pause, watch, stack)
-        await app.driver.run()
+        await app.loop.run()
     console.print(
         rescues_table(list(board.rows.values())),
         "",

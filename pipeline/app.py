@@ -20,9 +20,9 @@ from pipeline.execute.actions.offline import OfflineRunner
 from pipeline.execute.actions.reboot import RebootRunner
 from pipeline.execute.actions.standby import StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
-from pipeline.execute.driver import BEFORE_ALL_LOGS, Live, Pause, Replay
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.intake import Intake
+from pipeline.execute.loops import BEFORE_ALL_LOGS, LiveLoop, Pause, ReplayLoop
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recognition import Oddities, Recognition
 from pipeline.execute.recorder import Recorder
@@ -46,7 +46,7 @@ from sinks.file import FileSink, FileSinkConfig
 class App:
     """A pipeline put together: run it, and read off it what it has read."""
 
-    driver: Live | Replay
+    loop: LiveLoop | ReplayLoop
     sources: Sequence[Source]
     sink: Sink
     oddities: Oddities
@@ -54,7 +54,7 @@ class App:
     @property
     def simulated_time(self) -> bool:
         """Whether it runs on the log's own time."""
-        return isinstance(self.driver, Replay)
+        return isinstance(self.loop, ReplayLoop)
 
     @property
     def lines_read(self) -> int:
@@ -202,7 +202,7 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     )
     if isinstance(clock, ManualClock):
         present = datetime.now(UTC)
-        driver = Replay(sources, intake, executor, store, policies, clock, pause, present)
-        return App(driver, sources, sink, recognition.oddities)
+        loop = ReplayLoop(sources, intake, executor, store, policies, clock, pause, present)
+        return App(loop, sources, sink, recognition.oddities)
     again = reloads(settings, seen, matcher, enricher, incidents, policies)
-    return App(Live(sources, intake, executor, store, policies, clock, again), sources, sink, recognition.oddities)
+    return App(LiveLoop(sources, intake, executor, store, policies, clock, again), sources, sink, recognition.oddities)

@@ -18,7 +18,7 @@ from pipeline.decide.guards import Admission, Cancel, Fold, Go, Hold, admit, gat
 from pipeline.decide.wording import describe
 from pipeline.decode.envelopes import Decoder
 from pipeline.errors import BadInputError, Complaint
-from pipeline.execute.documents import decision_part, fault_part, node_part
+from pipeline.execute.ecs import decision_part, fault_part, node_part
 from pipeline.execute.progress import planned
 from pipeline.match.matcher import Matcher
 from pipeline.model.fault import Fault, NodeFault

@@ -89,7 +89,7 @@ async def _run(settings: Settings) -> None:
             app = build(settings, Pacing() if people else _no_pause, view.show, stack)
             await _reach(app.sink)
             view.begin(_SIMULATED + (_FASTER if app.simulated_time else ""))
-            await _until_stopped(app.driver.run())
+            await _until_stopped(app.loop.run())
     finally:
         view.close()
     view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from hashlib import blake2s
 
-from pipeline.execute.documents import (
+from pipeline.execute.ecs import (
     FAULTS,
     Json,
     decision_part,

@@ -1,4 +1,4 @@
-"""The two drivers: the log's own time, and the wall clock."""
+"""The two loops: the log's own time, and the wall clock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from structlog.testing import capture_logs
 
 from pipeline.clock import ManualClock
-from pipeline.execute.driver import BEFORE_ALL_LOGS, Live, Replay, merged
+from pipeline.execute.loops import BEFORE_ALL_LOGS, LiveLoop, ReplayLoop, merged
 from pipeline.model.rescue import Status
 from pipeline.sources.port import Delivery
 from tests.fakes.faults import NOON
@@ -55,7 +55,7 @@ class Stage:
         self.world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], clock=clock)
         self.inside = Inside(world=self.world)
         self.source = ListSource(payloads)
-        self.replay = Replay(
+        self.replay = ReplayLoop(
             [self.source],
             self.inside.intake,
             self.world.executor,
@@ -152,7 +152,7 @@ async def test_a_live_run_works_side_by_side_and_ends_in_good_order_when_cancell
     inside = Inside(world=world)
     lines = [_at(NOON, OFF_THE_BUS), *(_at(NOON + timedelta(seconds=n), APPLICATION, "gpu-2") for n in range(3))]
     source = ListSource(lines, live=True)
-    live = Live([source], inside.intake, world.executor, world.store, inside.policies, world.clock)
+    live = LiveLoop([source], inside.intake, world.executor, world.store, inside.policies, world.clock)
     running = asyncio.create_task(live.run())
     async with asyncio.timeout(10):
         while "step-started" not in inside.told("action") or len(source.acked) < 4:

@@ -34,7 +34,7 @@ Pause = Callable[[timedelta], Awaitable[None]]
 Taken = tuple[tuple[LogLine, ...], Delivery]
 
 
-class Live:
+class LiveLoop:
     """The wall clock: streams are read side by side while the executor works.
 
     It ends when it is cancelled, or when every stream has ended and every open rescue is held.
@@ -122,7 +122,7 @@ class Live:
             _log.error("records.unwritten", count=unrecorded)
 
 
-class Replay:
+class ReplayLoop:
     """The log's own time: the clock jumps from one line to the next, and to whatever is due between the two."""
 
     def __init__(
