@@ -42,6 +42,8 @@ class Appender:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
         if self._path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+        if self._path.exists() and not self._path.is_file():
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(place))
         if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 

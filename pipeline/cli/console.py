@@ -115,11 +115,11 @@ def line_of(record: Record) -> str:
 def rescues_table(rows: Sequence[Row]) -> Table:
     """The rescues, in the order they were planned."""
     table = Table(title="Rescues", title_justify="left", expand=True)
-    for column in ("Node", "Fault", "Policy", "Step", "State", "Time"):
-        table.add_column(column, no_wrap=True)
+    for column, width in (("Node", 12), ("Fault", 7), ("Policy", 6), ("Step", 8), ("State", 9), ("Time", 8)):
+        table.add_column(column, no_wrap=True, min_width=width)
     for row in rows:
         state = Text(f"{row.state}: {row.note}" if row.note else row.state, style=_STYLES[row.state])
-        table.add_row(row.node, row.fault, row.policy, row.step, state, _clock(row.time))
+        table.add_row(row.node, row.fault, row.policy, row.step, state, row.time.strftime("%H:%M:%S"))
     return table
 
 

@@ -13,8 +13,9 @@ import orjson
 from pipeline.app import open_cluster, open_enricher, open_patterns, open_policies
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
+from pipeline.decide.admission import Admission, Cancel, Fold, Go, Hold, admit
 from pipeline.decide.decision import decide
-from pipeline.decide.guards import Admission, Cancel, Fold, Go, Hold, admit, gate
+from pipeline.decide.gate import gate
 from pipeline.decide.wording import describe
 from pipeline.decode.envelopes import Decoder
 from pipeline.errors import BadInputError, Complaint

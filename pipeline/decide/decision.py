@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from pipeline.decide.guards import GuardSettings, skipped
+from pipeline.decide.gate import skipped
+from pipeline.decide.guards import GuardSettings
 from pipeline.decide.limits import limited
 from pipeline.decide.rules import PolicySet
 from pipeline.model.fault import NodeFault

@@ -10,9 +10,10 @@ from pydantic import Field
 
 from pipeline.clock import Clock
 from pipeline.cluster.port import NodeCache
+from pipeline.decide.admission import Cancel, Fold, Go, Hold, admit
 from pipeline.decide.breaker import CACHE_LAG
 from pipeline.decide.escalation import FAMILY, escalate
-from pipeline.decide.guards import Cancel, Fold, Go, GuardSettings, Hold, admit
+from pipeline.decide.guards import GuardSettings
 from pipeline.documents import Strict
 from pipeline.durations import Duration
 from pipeline.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
@@ -21,7 +22,7 @@ from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Int
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
-from pipeline.model.rescue import CancelReason, FailReason, Rescue, Status
+from pipeline.model.rescue import CancelReason, FailReason, HoldReason, Rescue, Status
 
 _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
@@ -77,10 +78,13 @@ class Executor:
         self._admission = asyncio.Lock()
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
+        # The breaker has held a rescue in this tick: the ones behind it in the queue need not ask.
+        self._full = False
 
     async def tick(self) -> datetime | None:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
         now = self._clock.now()
+        self._full = False
         async with asyncio.TaskGroup() as tasks:
             for rescue in self._store.all():
                 unfinished = not rescue.status.ended or rescue.recorded < len(rescue.journal)
@@ -171,12 +175,16 @@ class Executor:
         return self._store.get(rescue.name) or rescue
 
     async def _admit(self, rescue: Rescue, index: int, now: datetime) -> None:
+        if self._full and rescue.reason == HoldReason.MAX_NODES:
+            self._sleep(rescue.name, self._settings.hold_poll)
+            return
         match admit(rescue, self._company(rescue, now), self._nodes.nodes(), now, self._guards):
             case Go():
                 await self._store.save(progress.started(rescue, index, now))
             case Hold(reason, message):
                 if rescue.status is not Status.HELD or rescue.reason != reason:
                     await self._store.save(progress.held(rescue, now, reason, message))
+                self._full = self._full or reason is HoldReason.MAX_NODES
                 self._sleep(rescue.name, self._settings.hold_poll)
             case Cancel(reason, message):
                 await self._store.save(progress.cancelled(rescue, now, reason, message))

@@ -7,7 +7,8 @@ import structlog
 
 from pipeline.clock import Clock
 from pipeline.decide.decision import decide
-from pipeline.decide.guards import GuardSettings, gate
+from pipeline.decide.gate import gate
+from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Companion, Incident, Incidents, New, Repeat
 from pipeline.errors import NotFoundError
 from pipeline.execute import progress

@@ -167,9 +167,10 @@ class ReplayLoop:
         """
         kept: list[Taken] = []
         begun = False
-        async for taken in merged(self._sources, self._intake):
+        latest = self._present + _AHEAD
+        async for taken in merged(self._sources, self._intake, latest):
             kept.append(taken)
-            first = _stamp(taken)
+            first = _stamp(taken, latest)
             if begun or first is not None or len(kept) == _LOOK_AHEAD:
                 self._begin(first)
                 begun = True
@@ -212,14 +213,17 @@ class ReplayLoop:
             self._clock.move_to(moment)
 
 
-async def merged(sources: Sequence[Source], intake: Intake) -> AsyncIterator[Taken]:
-    """What several sources deliver, always the oldest that is at hand next; what has no time keeps its place."""
+async def merged(sources: Sequence[Source], intake: Intake, latest: datetime) -> AsyncIterator[Taken]:
+    """What several sources deliver, always the oldest that is at hand next.
+
+    What has no time keeps its place, and so does what is stamped after *latest*: its clock was wrong.
+    """
     streams = [source.deliveries() for source in sources]
     heads: list[Taken | None] = [await _next(stream, intake) for stream in streams]
     while any(head is not None for head in heads):
         number = min(
             (number for number, head in enumerate(heads) if head is not None),
-            key=lambda number: _stamp(heads[number]) or BEFORE_ALL_LOGS,
+            key=lambda number: _stamp(heads[number], latest) or BEFORE_ALL_LOGS,
         )
         head = heads[number]
         assert head is not None
@@ -232,5 +236,6 @@ async def _next(stream: AsyncIterator[Delivery], intake: Intake) -> Taken | None
     return None if delivery is None else (intake.lines(delivery), delivery)
 
 
-def _stamp(taken: Taken | None) -> datetime | None:
-    return next((line.time for line in taken[0] if line.time is not None), None) if taken else None
+def _stamp(taken: Taken | None, latest: datetime) -> datetime | None:
+    times = (line.time for line in taken[0]) if taken else ()
+    return next((time for time in times if time is not None and time <= latest), None)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.guards import Admission, Cancel, Fold, Go, GuardSettings, Hold, admit
+from pipeline.decide.admission import Admission, Cancel, Fold, Go, Hold, admit
+from pipeline.decide.guards import GuardSettings
 from pipeline.model.node import Node
 from pipeline.model.ownership import CORDONED_AT, CORDONED_BY, OFFLINE
 from pipeline.model.plan import Action, Cordon, Drain, Offline, Reboot, Uncordon

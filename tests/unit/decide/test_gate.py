@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.decide.guards import GuardSettings, gate
+from pipeline.decide.gate import gate
+from pipeline.decide.guards import GuardSettings
 from pipeline.decide.rules import UnknownCodes
 from pipeline.model.fault import Lookup, NodeFault, NvLink5, RecoveryAction
 from pipeline.model.ownership import OFFLINE

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.guards import GuardSettings, gate
+from pipeline.decide.gate import gate
+from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Companion, Incident, Incidents, New, Placement, Repeat, incident_name
 from pipeline.model.fault import CodeMeaning, Lookup, NodeFault, NvLink5, RecoveryAction, Severity
 from pipeline.model.plan import Skip, SkipReason

@@ -139,11 +139,25 @@ async def test_a_line_of_a_time_that_is_not_yet_does_not_move_the_clock() -> Non
     assert "in-the-future" in stage.inside.told("reason")
 
 
+async def test_a_line_of_a_time_that_is_not_yet_does_not_set_the_clock() -> None:
+    stage = Stage(_at(NOON + timedelta(days=3650), APPLICATION, "gpu-2"), _at(NOON, OFF_THE_BUS))
+    await stage.replay.run()
+    assert stage.statuses == [Status.SUCCEEDED]
+
+
+async def test_a_line_of_a_time_that_is_not_yet_holds_no_source_back() -> None:
+    stage = Stage()
+    wrong = ListSource([_at(NOON + timedelta(days=3650), "NVRM: a 0"), _at(NOON + timedelta(minutes=1), "NVRM: a 1")])
+    right = ListSource([_at(NOON, "NVRM: b 0"), _at(NOON + timedelta(minutes=2), "NVRM: b 1")])
+    order = [lines[0].text async for lines, _ in merged([wrong, right], stage.inside.intake, NOON + timedelta(days=1))]
+    assert order == ["NVRM: a 0", "NVRM: b 0", "NVRM: a 1", "NVRM: b 1"]
+
+
 async def test_several_sources_are_read_in_the_order_of_their_times() -> None:
     stage = Stage()
     hours = [[_at(NOON + timedelta(hours=hour), f"NVRM: {source} {hour}") for hour in range(3)] for source in "ab"]
     sources = [ListSource(payloads) for payloads in hours]
-    order = [lines[0].text async for lines, _ in merged(sources, stage.inside.intake)]
+    order = [lines[0].text async for lines, _ in merged(sources, stage.inside.intake, NOON + timedelta(days=1))]
     assert order == [f"NVRM: {source} {hour}" for hour in range(3) for source in "ab"]
 
 
