@@ -36,14 +36,14 @@ class Appender:
         self._recent: dict[str, None] = {}
 
     def probe(self) -> None:
-        """Raise OSError if nothing could be appended; leave no trace."""
+        """Raise OSError, or SinkError, if nothing could be appended; leave no trace."""
         place = self._path if self._path.exists() else self._path.parent
         if not place.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
         if self._path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
         if self._path.exists() and not self._path.is_file():
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(place))
+            raise _not_regular(self._path)
         if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 
@@ -141,7 +141,11 @@ def rotated_name(path: Path, number: int) -> Path:
 
 def _check_regular(path: Path, descriptor: int) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise SinkError(f"records cannot be written to {path}: it is not a regular file")
+        raise _not_regular(path)
+
+
+def _not_regular(path: Path) -> SinkError:
+    return SinkError(f"records cannot be written to {path}: it is not a regular file")
 
 
 def _mend(descriptor: int) -> None:

@@ -1,12 +1,14 @@
 """How a run is shown: a live table on a terminal, one plain line per record in a pipe, a summary at the end."""
 
 import os
+import queue
 import re
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
-import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -25,15 +27,24 @@ _STYLES = {
 }
 _LATEST = 8
 _NODES = 4
+_WAITING_LINES = 100_000
+_UNREAD_FOR = 5.0
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 class PlainConsole:
-    """One line per record: time, node, what happened, in one sentence."""
+    """One line per record: time, node, what happened, in one sentence.
 
-    def __init__(self) -> None:
+    The lines are written by a thread: a reader that does not read must not keep rescues from going on.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        """Write to *descriptor*, standard output if it is not given."""
         self.board = Board()
-        self._reader_gone = False
+        self._descriptor = sys.stdout.fileno() if descriptor is None else descriptor
+        self._lines: queue.Queue[str | None] = queue.Queue(_WAITING_LINES)
+        self._writer = threading.Thread(target=self._write, name="console", daemon=True)
+        self._writer.start()
 
     def begin(self, heading: str) -> None:
         """Print the heading."""
@@ -52,16 +63,28 @@ class PlainConsole:
                 self.say(f"{heading.lower()}: {what.strip()}: {count}")
 
     def say(self, text: str) -> None:
-        """Print one line; when the reader has gone (`| head`), rescues go on without a word."""
-        if not self._reader_gone:
-            try:
-                click.echo(text)
-            except BrokenPipeError:
-                self._reader_gone = True
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        """Print one line; with very many unread, it is left out: the records are in the sink."""
+        with suppress(queue.Full):
+            self._lines.put_nowait(text)
 
     def close(self) -> None:
-        """Nothing is held back."""
+        """Wait until everything is printed, as long as somebody reads it."""
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+        left = -1
+        while self._writer.is_alive() and self._lines.qsize() != left:
+            left = self._lines.qsize()
+            self._writer.join(_UNREAD_FOR)
+
+    def _write(self) -> None:
+        while (text := self._lines.get()) is not None:
+            rest = memoryview((text + "\n").encode(errors="backslashreplace"))
+            try:
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                # The reader has gone (`| head`), which is its right.
+                return
 
 
 class LiveConsole:
@@ -87,6 +110,7 @@ class LiveConsole:
 
     def summarise(self, totals: Totals) -> None:
         """Print what was seen, decided, done and skipped."""
+        self._live.stop()
         self._console.print(summary_table(self.board, totals))
 
     def say(self, text: str) -> None:

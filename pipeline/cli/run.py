@@ -90,10 +90,10 @@ async def _run(settings: Settings) -> None:
             await _reach(app.sink)
             view.begin(_SIMULATED + (_FASTER if app.simulated_time else ""))
             await _until_stopped(app.loop.run())
+        view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
+        view.say("records: " + ", ".join(str(sink.path) for sink in settings.sinks))
     finally:
         view.close()
-    view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
-    view.say("records: " + ", ".join(str(sink.path) for sink in settings.sinks))
 
 
 async def _reach(sink: Sink) -> None:

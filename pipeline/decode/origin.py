@@ -149,7 +149,7 @@ class Origin:
     def _quotes(self, text: str, node: str | None, stamped: bool) -> bool:
         if _BEGINS.match(text) or not mentions_driver(text):
             return False
-        if self.container:
+        if self.container or (self.facility_denies and not self.kernel):
             return True
         tagged = None if self.kernel else _TAGGED.match(text)
         if tagged is None or not names_program(tagged["tag"]):

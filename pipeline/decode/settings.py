@@ -45,6 +45,7 @@ class DecodeSettings(Strict):
             "host.name",
             "host.hostname",
             "host",
+            "HOST",
             "node",
             "agent.hostname",
             "__tag__:__hostname__",

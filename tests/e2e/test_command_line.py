@@ -143,6 +143,28 @@ def test_a_followed_log_is_tailed_until_the_process_is_told_to_stop(tmp_path: Pa
     assert b"done: rescues" in out
 
 
+def test_a_reader_that_does_not_read_keeps_no_rescue_from_going_on(tmp_path: Path) -> None:
+    log, stamp = tmp_path / "kern.log", time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+    log.write_text("".join(f"<3>1 {stamp}Z node-{n} kernel - - - {OFF_THE_BUS}\n" for n in range(400)))
+    process = subprocess.Popen(
+        [*COMMAND, "run", "--source", str(log), "--follow", "--set", "guards.max_nodes=400"],
+        cwd=tmp_path,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        deadline, records = time.monotonic() + 40, tmp_path / "rescue-records.ndjson"
+        while time.monotonic() < deadline and (not records.exists() or b"step-ended" not in records.read_bytes()):
+            time.sleep(0.05)
+        assert b"step-ended" in records.read_bytes()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=40) == 0
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
+
+
 def test_match_prints_one_object_per_fault_in_order(tmp_path: Path) -> None:
     lines = [
         "noise",
@@ -293,6 +315,7 @@ def test_every_schema_is_a_json_schema(what: str, tmp_path: Path) -> None:
             ["--set", "sinks.0.path=/nowhere/r.ndjson"],
             "sinks: sinks.0 (file): records cannot",
         ),
+        ("a sink that is no file", ["--set", "sinks.0.path=/dev/null"], "it is not a regular file"),
         ("a folder that is followed", ["--source", "/tmp", "--follow"], "/tmp: "),
         ("a device that is followed", ["--source", "/dev/null", "--follow"], "/dev/null: "),
         ("a file that is not there", ["--source", "absent.log"], "absent.log: does not exist"),

@@ -27,6 +27,8 @@ def json_of(**record: object) -> str:
             json_of(msg=TEXT, **{"syslogfacility-text": "authpriv"}),
             None,
         ),
+        ("syslog-ng's program", json_of(PROGRAM="sshd", FACILITY="authpriv", MESSAGE=TEXT, HOST="q"), False),
+        ("GELF's application", json_of(short_message=TEXT, _application_name="sshd", host="q"), False),
         ("a tag that is no name", json_of(msg=TEXT, syslogtag="[", programname="["), None),
         ("a tag that is a time", json_of(msg=TEXT, syslogtag="3023.054882]:"), None),
         ("a facility that is no syslog's", json_of(msg=TEXT, facility="dc-1"), None),
@@ -114,6 +116,22 @@ def test_who_wrote_the_line(says: str, payload: str, from_kernel: bool | None, d
     (line,) = decode(payload).lines
 
     assert (line.text, line.from_kernel) == (TEXT, from_kernel)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(
+            json_of(msg=f"Invalid user {TEXT}", **{"syslogfacility-text": "authpriv"}), id="a record without a program"
+        ),
+        pytest.param(f"<38>1 2024-07-04T11:09:40Z q - 77 - - Invalid user {TEXT}", id="a syslog line without one"),
+    ],
+)
+def test_what_another_facility_says_about_the_driver_is_not_the_kernels(
+    payload: str, decode: Callable[..., Decoded]
+) -> None:
+    (line,) = decode(payload).lines
+    assert (line.text, line.from_kernel) == (f"Invalid user {TEXT}", False)
 
 
 QUOTING = [
