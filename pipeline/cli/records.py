@@ -56,9 +56,12 @@ def records(
 
 
 async def _print(sink: Sink, query: Query) -> None:
-    people = sys.stdout.isatty()
+    people, found = sys.stdout.isatty(), 0
     try:
         async for record in sink.read(query):
+            found += 1
             click.echo(line_of(record) if people else orjson.dumps(record.document))
     finally:
         await sink.close()
+    if not found:
+        click.echo("no record was found; the configuration (-c, --set sinks.0.path=...) says where they are", err=True)
