@@ -88,4 +88,5 @@ class Enricher:
             booted_at=node.booted_at if node.ready else None,
             gpu_uuid=gpu.uuid,
             board_serial=gpu.serial,
+            opted_out=node.opted_out,
         )

@@ -27,6 +27,13 @@ class Severity(StrEnum):
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
+class Drill(StrEnum):
+    """How a line that `gpu-rescue inject` wrote is meant: rehearsed on a copy of the cluster, or done for real."""
+
+    DRY = "dry"
+    REAL = "real"
+
+
 @dataclass(frozen=True, slots=True)
 class RecoveryAction:
     """Xid 154, the driver's own verdict: texts as printed, and the number after `to` (0 to 7)."""
@@ -57,7 +64,7 @@ class Fault:
     device. `companion` marks a line that belongs to another one and is no fault of its own (an SXid's Severity and Data
     lines); `inferred` a fault whose code the line does not print (a GPU fallen off the bus is counted as Xid 79).
     `rule` is the pattern that recognised it; `severity` is the rule's own, where it sets one, and outranks the
-    catalogue.
+    catalogue. `drill` is set where the line was injected and says so.
     """
 
     kind: str
@@ -79,6 +86,7 @@ class Fault:
     severity_word: str | None = None
     link: int | None = None
     severity: Severity | None = None
+    drill: Drill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,8 @@ class NodeFault:
 
     `node` is the cluster's name of it when `lookup` is found, else the host name of the line, or "" when it named none.
     `time` is the event time: the line's own, else when it was received. `boot_id` and `booted_at` are the node's if it
-    was Ready, else None: until a node is Ready its boot id may be that of the boot before the line's.
+    was Ready, else None: until a node is Ready its boot id may be that of the boot before the line's. `opted_out` is
+    whether somebody has told us by annotation to keep our hands off the node.
     """
 
     fault: Fault
@@ -162,6 +171,7 @@ class NodeFault:
     booted_at: datetime | None = None
     gpu_uuid: str | None = None
     board_serial: str | None = None
+    opted_out: bool = False
 
     @property
     def enriched(self) -> bool:

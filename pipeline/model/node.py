@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pipeline.model.ownership import IGNORE
+
 
 @dataclass(frozen=True, slots=True)
 class Taint:
@@ -35,6 +37,11 @@ class Node:
     addresses: tuple[str, ...] = ()
     gpus: int = 0
     gpus_allocatable: int = 0
+
+    @property
+    def opted_out(self) -> bool:
+        """Whether somebody has told us to keep our hands off; whatever the annotation says but `false` means it."""
+        return self.annotations.get(IGNORE, "false") != "false"
 
 
 @dataclass(frozen=True, slots=True)

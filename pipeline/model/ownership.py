@@ -20,3 +20,9 @@ WARM_STANDBY = "rescue.ksyun.com/warm-standby"
 
 STANDBY_FOR = "rescue.ksyun.com/standby-for"
 """Annotation: the name of the rescue that put this standby into service."""
+
+STANDBY_LABEL = "rescue.ksyun.com/standby-label"
+"""Annotation of a standby in service: the value that its label had, so that it can be put back."""
+
+IGNORE = "rescue.ksyun.com/ignore"
+"""Annotation with which people opt a node out (`true`): nothing is done to it."""

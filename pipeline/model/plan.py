@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from pipeline.model.guard import GuardState
+
 
 class ActionName(StrEnum):
     """The words of a RescuePolicy's `actions`."""
@@ -90,7 +92,8 @@ class Considered:
 class Plan:
     """The actions to take, in order, and the rule (its index in the policy, from 0) that asks for them.
 
-    `limit` says, in one sentence, why the actions are not the rule's own.
+    `limit` says, in one sentence, why the actions are not the rule's own. `guards` are those that have let the fault
+    through. `dry_run` is whether the policy wants its plans rehearsed only.
     """
 
     actions: tuple[Action, ...]
@@ -99,6 +102,8 @@ class Plan:
     priority: int
     considered: tuple[Considered, ...] = ()
     limit: str | None = None
+    guards: tuple[GuardState, ...] = ()
+    dry_run: bool = False
 
 
 class SkipReason(StrEnum):
@@ -113,6 +118,7 @@ class SkipReason(StrEnum):
     NODE_UNNAMED = "node-unnamed"
     NODE_AMBIGUOUS = "node-ambiguous"
     NODE_OFFLINE = "node-offline"
+    OPTED_OUT = "opted-out"
     RECOVERED = "recovered"
     COMPANION = "companion"
     CONSEQUENCE = "consequence"
@@ -127,6 +133,7 @@ class Skip:
     reason: SkipReason
     detail: str
     considered: tuple[Considered, ...] = ()
+    guards: tuple[GuardState, ...] = ()
 
 
 Decision = Plan | Skip

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pipeline.model.fault import NodeFault
+from pipeline.model.guard import GuardState
 from pipeline.model.plan import ActionName, Plan
 
 
@@ -31,7 +32,13 @@ class HoldReason(StrEnum):
     NODE_UNKNOWN = "node-unknown"
     NODE_BUSY = "node-busy"
     NODE_FAILED = "node-failed"
+    FABRIC_INCIDENT = "fabric-incident"
+    COOL_DOWN = "cool-down"
+    MAINTENANCE_WINDOW = "maintenance-window"
     MAX_NODES = "max-nodes"
+    MAX_PERCENT = "max-percent"
+    MAX_PER_GROUP = "max-per-group"
+    HALF_OPEN = "half-open"
 
 
 class CancelReason(StrEnum):
@@ -41,6 +48,7 @@ class CancelReason(StrEnum):
     STALE = "stale"
     OLDER_THAN_BOOT = "older-than-boot"
     NODE_OFFLINE = "node-offline"
+    OPTED_OUT = "opted-out"
     UNCORDONED = "uncordoned"
 
 
@@ -60,6 +68,7 @@ class EventAction(StrEnum):
 
     FAULT_DETECTED = "fault-detected"
     FAULT_REPEATED = "fault-repeated"
+    FAULT_JOINED = "fault-joined"
     FAULT_SKIPPED = "fault-skipped"
     RESCUE_PLANNED = "rescue-planned"
     RESCUE_HELD = "rescue-held"
@@ -78,8 +87,8 @@ class Entry:
     """One thing that happened to a rescue; its place in the journal is its number, and makes its record's id.
 
     `step` is the action, for what happened to a step (a plan has each action once); `reason` the value of one of the
-    closed enums above; `message` one sentence for people; `plan` what was planned or escalated; `details` numbers and
-    names for machines.
+    closed enums above; `message` one sentence for people; `plan` what was planned or escalated; `guards` what was asked
+    before a hold or a start; `details` numbers and names for machines.
     """
 
     time: datetime
@@ -88,6 +97,7 @@ class Entry:
     step: ActionName | None = None
     reason: str | None = None
     plan: Plan | None = None
+    guards: tuple[GuardState, ...] = ()
     details: Mapping[str, str | int | bool] = field(default_factory=dict)
 
 
@@ -107,13 +117,25 @@ class StepState:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One fault of an incident and how often it was seen; `name` is that of its own line, as if it had led."""
+
+    name: str
+    fault: NodeFault
+    count: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Rescue:
     """One rescue. `cause`, `plan` and `name` are its spec, the rest its status.
 
-    `name` is a pure function of what caused it. `count`, `first_seen` and `last_seen` tell how often the fault was
-    seen. `due` is when the executor looks at it next, `recorded` how many journal entries are safe in the sinks,
-    `revision` the store's compare-and-set token (0: never saved). `folded` names the rescues of the same node that this
-    one took over.
+    `name` is a pure function of what opened it. `cause` is the worst fault of its incident, `members` are all of them,
+    the one that opened it first; `count`, `first_seen` and `last_seen` are of all members together. `due` is when the
+    executor looks at it next, `recorded` how many journal entries are safe in the sinks, `revision` the store's
+    compare-and-set token (0: never saved). `folded` names the rescues of the same node that this one took over.
+    `dry_run` is whether it is rehearsed on a copy of the cluster.
     """
 
     name: str
@@ -133,6 +155,8 @@ class Rescue:
     recorded: int = 0
     ended: datetime | None = None
     revision: int = 0
+    members: tuple[Member, ...] = ()
+    dry_run: bool = False
 
     @property
     def begun(self) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pipeline.model.fault import Lookup, Severity
+from pipeline.model.fault import Drill, Lookup, Severity
+from pipeline.model.guard import Guard, Verdict
 from pipeline.model.plan import ActionName, SkipReason
 from pipeline.model.rescue import CancelReason, EventAction, FailReason, HoldReason, Status
 from sinks.schema import record_schema
@@ -63,7 +64,7 @@ SKIPPED: dict[str, Any] = {
             "outcome": "skip",
             "reason": "stale",
             "considered": [{"policy": "a", "rule": 0, "priority": -1, "matched": False, "why": "another code"}],
-            "guards": {"max_age": "10min", "open": False, "nodes": 2},
+            "guards": [{"guard": "age", "verdict": "skips", "told": "it is 3h old, more than 10min (max_age)"}],
         },
     },
 }
@@ -163,6 +164,9 @@ LISTS: dict[str, tuple[list[str], list[str]]] = {
     "how bad": (SCHEMA["$defs"]["severity"]["enum"], values(Severity)),
     "where a rescue stands": (SCHEMA["$defs"]["status"]["enum"], values(Status)),
     "what a step does": (SCHEMA["$defs"]["action_name"]["enum"], values(ActionName)),
+    "what was asked": (SCHEMA["$defs"]["guard_state"]["properties"]["guard"]["enum"], values(Guard)),
+    "what was answered": (SCHEMA["$defs"]["guard_state"]["properties"]["verdict"]["enum"], values(Verdict)),
+    "how a drill is meant": (SCHEMA["$defs"]["fault"]["properties"]["drill"]["enum"], values(Drill)),
     "how a node was looked for": (SCHEMA["$defs"]["node"]["properties"]["lookup"]["enum"], values(Lookup)),
 }
 
