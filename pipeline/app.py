@@ -1,42 +1,57 @@
 """The only file that constructs components: from settings to a pipeline that runs."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, assert_never
 
+from pipeline.backtest.backtest import Backtest, Span
+from pipeline.backtest.ledger import Ledger
+from pipeline.backtest.logs import PastLog
+from pipeline.backtest.reading import MatchedOnce, Reading, Told
+from pipeline.backtest.store import TrialStore
+from pipeline.backtest.trial import Trial
 from pipeline.clock import Clock, ManualClock, WallClock
-from pipeline.cluster.memory import SimulatedCluster, load_cluster, twin
+from pipeline.cluster.memory import SimulatedCluster, Twin, load_cluster, twin
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.policy import PolicySet, read_policies
-from pipeline.decode.envelopes import Decoder
+from pipeline.decide.standby import StandbySettings, free
+from pipeline.decode.envelopes import BootlessDecoder
 from pipeline.documents import Document, read_documents
 from pipeline.enrich.labels import Enricher
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
 from pipeline.execute.actions.offline import OfflineRunner
 from pipeline.execute.actions.reboot import RebootRunner
-from pipeline.execute.actions.standby import StandbyRunner
+from pipeline.execute.actions.replenish import ReplenishRunner
+from pipeline.execute.actions.standby import Choice, StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.intake import Intake
-from pipeline.execute.loops import BEFORE_ALL_LOGS, LiveLoop, Pause, ReplayLoop
+from pipeline.execute.loops import LiveLoop, ReplayLoop
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recognition import Oddities, Recognition
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.rehearsal import Drills, Execution, Rehearsal, SideBySide
 from pipeline.execute.reload import Reload
+from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay
+from pipeline.execute.store import RescueStore
 from pipeline.execute.store_memory import MemoryStore
+from pipeline.execute.store_view import StoreView, acts, is_drill, is_rehearsed
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import PatternSet, load_patterns
 from pipeline.model.plan import ActionName
 from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings, SinkConfig, SourceConfig, shipped
 from pipeline.sources.file import FileSource, FileSourceConfig
+from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
 from pipeline.sources.port import Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
+from pipeline.telemetry import FREE_STANDBYS
 from sinks.base import Record, Sink
 from sinks.fanout import FanOut
 from sinks.file import FileSink, FileSinkConfig
@@ -75,6 +90,12 @@ def open_policies(settings: Settings, cluster: SimulatedCluster) -> PolicySet:
     return policies
 
 
+def policies_in_force(settings: Settings, cluster: SimulatedCluster) -> PolicySet:
+    """Load the policies; under the global dry run all that they plan is rehearsed only."""
+    policies = open_policies(settings, cluster)
+    return policies.rehearsed() if settings.dry_run else policies
+
+
 def policy_documents(paths: Sequence[Path]) -> list[Document]:
     """Read every policy manifest of files and folders."""
     found = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
@@ -99,6 +120,17 @@ def open_source(config: SourceConfig, wanted: Wanted) -> Source:
             return StdinSource(config, wanted)
         case KmsgSourceConfig():
             return KmsgSource(config, wanted)
+        case _:
+            assert_never(config)
+
+
+def open_inlet(config: SourceConfig) -> Inlet | None:
+    """Open the other end of a source, where drills are put in; None where a running pipeline would not read them."""
+    match config:
+        case FileSourceConfig():
+            return FileInlet(config.path) if config.follow else None
+        case StdinSourceConfig() | KmsgSourceConfig():
+            return None
         case _:
             assert_never(config)
 
@@ -144,16 +176,56 @@ def parts(settings: Settings, stack: AsyncExitStack) -> Iterator[tuple[str, Part
         yield f"sinks.{number} ({sink.type})", taking
 
 
-def runners(cluster: SimulatedCluster, policies: PolicyBook) -> Runners:
-    """Every action of a plan, over one cluster."""
+def runners(
+    cluster: SimulatedCluster,
+    policies: PolicyBook,
+    standby: StandbySettings,
+    store: RescueStore,
+    choose: Choice = random.choice,
+) -> Runners:
+    """Every action of a plan, over one cluster; *choose* picks one of several warm standbys."""
+    uncordon = UncordonRunner(cluster)
+    replenish = ReplenishRunner(cluster, uncordon, lambda: policies.current.standby, standby.label)
+
+    def failing() -> set[str]:
+        return {rescue.node for rescue in store.open()}
+
     return {
         ActionName.CORDON: CordonRunner(cluster),
         ActionName.DRAIN: DrainRunner(cluster),
         ActionName.REBOOT: RebootRunner(cluster, SimulatedRebooter(cluster)),
-        ActionName.UNCORDON: UncordonRunner(cluster),
-        ActionName.WARM_STANDBY: StandbyRunner(cluster, lambda: policies.current.standby),
+        ActionName.UNCORDON: replenish if standby.replenish else uncordon,
+        ActionName.WARM_STANDBY: StandbyRunner(
+            cluster, lambda: policies.current.standby, standby.label, failing, choose
+        ),
         ActionName.OFFLINE: OfflineRunner(cluster),
     }
+
+
+def executions(
+    settings: Settings,
+    seen: SimulatedCluster,
+    stage: Twin,
+    clock: Clock,
+    policies: PolicyBook,
+    store: RescueStore,
+    recorder: Recorder,
+) -> SideBySide:
+    """Who executes rescues: on the cluster, on the *stage* what is rehearsed, on copies of their own the drills.
+
+    Under the global dry run nobody executes on the cluster, also not what was begun before it.
+    """
+
+    def executor(rescues: RescueStore, cluster: SimulatedCluster) -> Executor:
+        actions = runners(cluster, policies, settings.standby, rescues)
+        return Executor(rescues, cluster, actions, recorder, settings.guards, clock, settings.execute)
+
+    rehearsed, drills = StoreView(store, is_rehearsed), StoreView(store, is_drill)
+    aside: list[Execution] = [
+        Rehearsal(rehearsed, executor(rehearsed, stage), stage),
+        Drills(drills, lambda: executor(drills, twin(seen, clock))),
+    ]
+    return SideBySide(aside if settings.dry_run else [executor(StoreView(store, acts), seen), *aside])
 
 
 def reloads(
@@ -174,7 +246,7 @@ def reloads(
 
     return [
         Reload("patterns", [shipped() / "patterns", *settings.patterns], read_patterns),
-        Reload("policies", settings.policies, lambda: policies.replace(open_policies(settings, cluster))),
+        Reload("policies", settings.policies, lambda: policies.replace(policies_in_force(settings, cluster))),
     ]
 
 
@@ -184,25 +256,57 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     sources = [open_source(config, matcher.wanted) for config in settings.sources]
     clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
     seen = open_cluster(settings, clock)
-    acted_on = twin(seen, clock) if settings.dry_run else seen
-    policies = PolicyBook(open_policies(settings, seen), acted_on)
+    stage = twin(seen, clock)
+    policies = PolicyBook(policies_in_force(settings, seen), stage if settings.dry_run else seen)
     sink = open_sinks(settings)
     stack.push_async_callback(sink.close)
     for source in sources:
         stack.push_async_callback(source.close)
     store = MemoryStore()
-    recorder = Recorder(sink, store, settings.dry_run, watch)
+    FREE_STANDBYS.set_function(lambda: len(free(seen.nodes(), settings.standby.label)))
+    recorder = Recorder(sink, store, watch)
     enricher = open_enricher(settings, seen, matcher)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
-    recognition = Recognition(Decoder(settings.decode), matcher, enricher, WallClock())
+    recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
     intake = Intake(recognition, policies, incidents, store, recorder, settings.guards, clock, settings.execute.settle)
-    executor = Executor(
-        store, acted_on, runners(acted_on, policies), recorder, settings.guards, clock, settings.execute
-    )
+    executor = executions(settings, seen, stage, clock, policies, store, recorder)
     if isinstance(clock, ManualClock):
         present = datetime.now(UTC)
         loop = ReplayLoop(sources, intake, executor, store, policies, clock, pause, present)
         return App(loop, sources, sink, recognition.oddities)
     again = reloads(settings, seen, matcher, enricher, incidents, policies)
     return App(LiveLoop(sources, intake, executor, store, policies, clock, again), sources, sink, recognition.oddities)
+
+
+async def _at_once(_: timedelta) -> None:
+    """Nobody watches a backtest: the next moment comes at once."""
+
+
+def open_trial(settings: Settings, matcher: Matcher, present: datetime) -> Trial:
+    """Open one trial of a backtest: the settings' policies over a simulated cluster that nobody else has a hand in."""
+    clock = ManualClock(BEFORE_ALL_LOGS)
+    cluster = open_cluster(settings, clock)
+    policies = PolicyBook(open_policies(settings, cluster), cluster)
+    enricher = Enricher(cluster, matcher.catalogue, settings.enrich, cluster.newcomer)
+    ledger = Ledger()
+    store, guards = TrialStore(ledger), settings.guards
+    recorder = Recorder(ledger, store)
+    recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
+    intake = Intake(recognition, policies, Incidents(guards), store, recorder, guards, clock, settings.execute.settle)
+    actions = runners(cluster, policies, settings.standby, store, choose=lambda standbys: standbys[0])
+    executor = Executor(store, cluster, actions, recorder, guards, clock, settings.execute)
+    replay = Replay(intake, executor, store, clock, _at_once, present)
+    names = [str(path) for path in settings.policies]
+    return Trial(names, replay, enricher, cluster, ledger, nodes=len(cluster.nodes()))
+
+
+def build_backtest(
+    settings: Settings, sets: Sequence[Sequence[Path]], logs: Sequence[PastLog], span: Span, told: Told
+) -> Backtest:
+    """Construct a backtest: one trial for each set of policies, otherwise by the settings. Raises BadInputError."""
+    matcher, present = MatchedOnce(open_patterns(settings)), datetime.now(UTC)
+    trials = [open_trial(settings.model_copy(update={"policies": list(paths)}), matcher, present) for paths in sets]
+    return Backtest(
+        Reading(logs, BootlessDecoder(settings.decode), matcher.wanted, present, told), matcher, span, trials
+    )

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -25,8 +26,13 @@ def parse_duration(text: str) -> timedelta:
 
 def format_duration(duration: timedelta) -> str:
     """Write a duration the way `parse_duration` reads it, to the second: `1day3h5min`."""
-    rest = int(duration.total_seconds())
-    parts = []
+    return _written(int(duration.total_seconds()))
+
+
+@lru_cache(maxsize=4096)
+def _written(seconds: int) -> str:
+    """The same of whole seconds: the gate tells the age of every line, and those of a storm are of few ages."""
+    rest, parts = seconds, []
     for unit, size in (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         if count:

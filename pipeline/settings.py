@@ -12,11 +12,12 @@ import yaml
 from pydantic import Field, ValidationError
 
 from pipeline.decide.guards import GuardSettings
+from pipeline.decide.standby import StandbySettings
 from pipeline.decode.settings import DecodeSettings
 from pipeline.documents import Document, Place, Strict, complaint, read_documents
 from pipeline.enrich.labels import EnrichSettings
 from pipeline.errors import BadInputError, Complaint
-from pipeline.execute.executor import ExecuteSettings
+from pipeline.execute.settings import ExecuteSettings
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
@@ -68,6 +69,7 @@ class Settings(Strict):
     decode: DecodeSettings = Field(DecodeSettings(), description="How shippers' envelopes are taken apart.")
     enrich: EnrichSettings = Field(EnrichSettings(), description="How a log's host names become nodes.")
     guards: GuardSettings = Field(GuardSettings(), description="What no policy may overstep.")
+    standby: StandbySettings = Field(StandbySettings(), description="The reserve of warm standby nodes.")
     execute: ExecuteSettings = Field(ExecuteSettings(), description="How the executor waits and tries again.")
     sinks: list[SinkConfig] = Field(
         min_length=1, description="Where rescue records go; a record is safe when all have it."

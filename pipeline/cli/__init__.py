@@ -12,8 +12,10 @@ from typing import Any
 import click
 import structlog
 
+from pipeline.cli.backtest import backtest
 from pipeline.cli.check import check
 from pipeline.cli.explain import explain
+from pipeline.cli.inject import inject
 from pipeline.cli.match import match
 from pipeline.cli.records import records
 from pipeline.cli.run import run
@@ -72,5 +74,5 @@ def main() -> None:
     configure_logging(json=not sys.stderr.isatty(), level="info")
 
 
-for _command in (run, match, check, explain, records, schema):
+for _command in (run, match, check, explain, inject, backtest, records, schema):
     main.add_command(_command)

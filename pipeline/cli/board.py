@@ -23,7 +23,10 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One rescue: its node, fault, policy, the step it is at, its state and when that was last heard of."""
+    """One rescue: its node, fault, policy, the step it is at, its state and when that was last heard of.
+
+    `dry_run` is whether it is rehearsed only, so that nobody takes what is told for what was done.
+    """
 
     node: str
     fault: str
@@ -32,6 +35,7 @@ class Row:
     state: str
     time: datetime
     note: str = ""
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Board:
     """Takes records in the order they are made."""
 
     rows: dict[str, Row] = field(default_factory=dict)
-    seen: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, str] = field(default_factory=dict)
     repeats: dict[str, int] = field(default_factory=dict)
     decided: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -60,11 +64,11 @@ class Board:
         action, own = body["event"]["action"], body["gpu_rescue"]
         node = body.get("host", {}).get("name", "-")
         match action:
-            case "fault-detected":
-                self.seen[fault_name(own["fault"])] += 1
-            case "fault-repeated":
-                key = record.id.split("/")[0]
-                self.repeats[key] = max(self.repeats.get(key, 0), own["fault"]["count"])
+            case "fault-detected" | "fault-joined" | "fault-repeated":
+                # A fault that led to nothing at first is told once more when it joins a rescue: by the same name.
+                name = own["incident"]["member"] if "incident" in own else record.id.split("/")[0]
+                self.faults[name] = fault_name(own["fault"])
+                self.repeats[name] = max(self.repeats.get(name, 1), own["fault"]["count"])
             case "fault-skipped":
                 reason = body["event"]["reason"]
                 self.skipped[reason] += 1
@@ -75,14 +79,20 @@ class Board:
             self._move(own["rescue"]["name"], node, action, body, record.time)
 
     @property
+    def seen(self) -> Counter[str]:
+        """How many faults of each code were seen; a repeat is the same fault."""
+        return Counter(self.faults.values())
+
+    @property
     def states(self) -> Counter[str]:
         """How many rescues are in which state."""
         return Counter(row.state for row in self.rows.values())
 
     def _move(self, name: str, node: str, action: str, body: Mapping[str, Any], time: datetime) -> None:
         own = body["gpu_rescue"]
-        row = self.rows.get(name) or Row(node, fault_name(own["fault"]), "", "", "Pending", time)
-        if "decision" in own:
+        row = self.rows.get(name) or Row(node, "", "", "", "Pending", time, dry_run=own["rescue"]["dry_run"])
+        row = replace(row, fault=fault_name(own["fault"]))
+        if "policy" in own.get("decision", {}):
             row = replace(row, policy=f"{own['decision']['policy']}[{own['decision']['rule']}]")
         if "step" in own:
             row = replace(row, step=own["step"]["action"])

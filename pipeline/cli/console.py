@@ -131,7 +131,8 @@ def line_of(record: Record) -> str:
     body = record.document
     node = body.get("host", {}).get("name", "-")
     reason = f" [{body['event']['reason']}]" if "reason" in body["event"] else ""
-    text = f"{_clock(record.time)}  {node:<16}  {body['event']['action']:<17}  {body['message']}{reason}"
+    dry = " (dry run)" if body["gpu_rescue"].get("rescue", {}).get("dry_run") else ""
+    text = f"{_clock(record.time)}  {node:<16}  {body['event']['action']:<17}  {body['message']}{reason}{dry}"
     # What a log says must not steer the terminal that shows it.
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
@@ -142,7 +143,8 @@ def rescues_table(rows: Sequence[Row]) -> Table:
     for column, width in (("Node", 12), ("Fault", 7), ("Policy", 6), ("Step", 8), ("State", 9), ("Time", 8)):
         table.add_column(column, no_wrap=True, min_width=width)
     for row in rows:
-        state = Text(f"{row.state}: {row.note}" if row.note else row.state, style=_STYLES[row.state])
+        told = f"{row.state}: {row.note}" if row.note else row.state
+        state = Text(f"{told} (dry run)" if row.dry_run else told, style=_STYLES[row.state])
         table.add_row(row.node, row.fault, row.policy, row.step, state, row.time.strftime("%H:%M:%S"))
     return table
 
@@ -161,7 +163,7 @@ def summary_table(board: Board, totals: Totals) -> Table:
 
 def _sections(board: Board, totals: Totals) -> list[tuple[str, list[tuple[str, int]]]]:
     repeated = sum(count - 1 for count in board.repeats.values())
-    seen = [("lines read", totals.lines_read), ("incidents", board.seen.total()), ("repeats of these", repeated)]
+    seen = [("lines read", totals.lines_read), ("faults", board.seen.total()), ("repeats of these", repeated)]
     odd = [(f"messages with {problem}", count) for problem, count in sorted(totals.problems.items())]
     if totals.unknown_driver_lines:
         odd.append(("driver lines that no pattern knew", totals.unknown_driver_lines))

@@ -12,8 +12,11 @@ import re
 from dataclasses import dataclass
 
 from pipeline.model.fault import NodeFault, Severity
+from pipeline.model.occurrence import Code
 
-_CODE = re.compile(r"(?P<code>[0-9]+)(?:\.(?P<subcode>[A-Za-z0-9_]+)|:(?P<recovery>[0-9]+))?")
+# A sub-code is whatever the driver may print there: "MSE Degraded" and "NETIR/NETIR_INT" are some.
+_SUBCODE = r"[A-Za-z0-9_][A-Za-z0-9_/]*(?: [A-Za-z][A-Za-z0-9_/]*)?"
+_CODE = re.compile(rf"(?P<code>[0-9]+)(?:\.(?P<subcode>{_SUBCODE})|:(?P<recovery>[0-9]+))?")
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9_-]*):(?P<code>[0-9]+)")
 _FORMS = 'write it like "62", "sxid:12028", "149.NETIR", "154:2" or "class:reboot"'
 
@@ -32,16 +35,13 @@ class CodeSelector:
     subcode: str | None = None
     recovery: int | None = None
 
-    def matches(self, fault: NodeFault) -> bool:
-        """Whether the fault carries this code."""
-        line = fault.fault
-        if (line.kind.lower(), line.code) != (self.kind, self.code):
-            return False
-        if self.subcode is not None:
-            return line.nvlink5 is not None and line.nvlink5.subcode.upper() == self.subcode
-        if self.recovery is not None:
-            return line.recovery_action is not None and line.recovery_action.to_code == self.recovery
-        return True
+    def matches(self, code: Code) -> bool:
+        """Whether it names this code."""
+        return (
+            (self.kind, self.code) == (code.kind, code.number)
+            and self.subcode in (None, code.subcode)
+            and self.recovery in (None, code.recovery)
+        )
 
     def __str__(self) -> str:
         text = str(self.code) if self.kind == "xid" else f"{self.kind}:{self.code}"
@@ -56,9 +56,9 @@ class ClassSelector:
 
     severity: Severity
 
-    def matches(self, fault: NodeFault) -> bool:
-        """Whether the fault is of this severity."""
-        return severity(fault) is self.severity
+    def matches(self, code: Code) -> bool:
+        """Whether the code is of this severity here."""
+        return code.severity is self.severity
 
     def __str__(self) -> str:
         return f"class:{self.severity}"
@@ -70,6 +70,20 @@ Selector = CodeSelector | ClassSelector
 def severity(fault: NodeFault) -> Severity:
     """Return the severity that the pattern's rule sets, else the catalogue's."""
     return fault.fault.severity or fault.meaning.severity
+
+
+def code_of(fault: NodeFault) -> Code:
+    """Return all that a selector can tell of the fault."""
+    line = fault.fault
+    return Code(
+        kind=line.kind.lower(),
+        number=line.code,
+        subcode=line.nvlink5.subcode.upper() if line.nvlink5 is not None else None,
+        recovery=line.recovery_action.to_code if line.recovery_action is not None else None,
+        severity=severity(fault),
+        rescue=fault.meaning.rescue,
+        catalogued=fault.meaning.catalogued,
+    )
 
 
 def parse(text: str) -> Selector:

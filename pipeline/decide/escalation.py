@@ -1,18 +1,15 @@
-"""What becomes of the plan of a rescue that takes over another one on the same node."""
+"""What becomes of the plan of a rescue when more comes up on its node: a fault of its incident, or another rescue."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pipeline.decide.errorcodes import severity
+from pipeline.decide.family import LARGEST, gives_back, returned, same_family, with_member
 from pipeline.decide.planner import in_order
 from pipeline.decide.wording import described, names
 from pipeline.errors import ConflictError
-from pipeline.model.fault import NodeFault
 from pipeline.model.plan import ActionName, Plan
-from pipeline.model.rescue import Entry, EventAction, Rescue, StepState
-
-FAMILY = timedelta(seconds=2)
-"""How far apart the faults of one family are at the most; drivers print them within a second."""
+from pipeline.model.rescue import Entry, EventAction, Member, Rescue, StepState
 
 
 def takes_over(leader: Rescue) -> bool:
@@ -27,6 +24,35 @@ def takes_over(leader: Rescue) -> bool:
     return not leader.status.ended and not any(step.started for action, step in steps if action.name in last)
 
 
+def takes_in(rescue: Rescue, member: Member) -> bool:
+    """Whether a fault of its incident can become one more member, with its plan, where it has one, merged.
+
+    A plan is too late when a step has started: `escalate` hears it then as that of another fault. One that is to be
+    rehearsed only and one that is not don't mix.
+    """
+    if rescue.status.ended or len(rescue.members) >= LARGEST or rescue.member(member.name) is not None:
+        return False
+    plan = member.decision
+    return not isinstance(plan, Plan) or (not rescue.begun and plan.dry_run == rescue.plan.dry_run)
+
+
+def join(rescue: Rescue, member: Member, now: datetime) -> Rescue:
+    """Return the rescue with one more fault in its incident; as it is where it can't take it in, or has already.
+
+    What is merged, and how, is as `escalate` says of one family. `due` stays: the time to settle runs from the first.
+    """
+    if not takes_in(rescue, member):
+        return rescue
+    after = with_member(rescue, member, now)
+    if not isinstance(member.decision, Plan):
+        return after
+    plan = _merged(rescue, member.decision, after.members)
+    after = replace(after, plan=plan, steps=_aligned(rescue, plan), folded=(*rescue.folded, member.name))
+    fault = member.fault.fault
+    what = f"{fault.kind} {fault.code} belongs to the incident"
+    return after if plan == rescue.plan else after.noted(_entry(rescue, what, member.name, member.decision, plan, now))
+
+
 def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
     """Return *first* with what *second* asks for beyond it; a second time changes nothing.
 
@@ -38,12 +64,13 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
     would be there and nobody else's unCordon would lift it; the outcome must not hang on that moment.
 
     Faults of one family are one fault, told several times (48, 63, 94, 154): of these only the worst one's plan has a
-    say in that.
+    say in that. Such rescues come from two replicas that saw one half each of an incident, and *first* gets the members
+    of *second*, unless it has begun. Otherwise `count` and `first_seen` stay *first*'s own.
 
     Where one of them may not reboot again (`Plan.limit`), the other one doesn't either.
 
     `due` is now, because the plan may have dropped a waittime. `last_seen` is the newer one, because a held rescue is
-    given up by the age of it. `count` and `first_seen` stay *first*'s own: each rescue counts its own fault.
+    given up by the age of it. `folded` names *second*, what that one took over, and the faults of all of them.
 
     Raises ConflictError when *first* has ended or gone too far to take another one over: ask `admit` again.
     """
@@ -51,20 +78,33 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
         return first
     if not takes_over(first):
         raise ConflictError(f"rescue {first.name} cannot take over {second.name} any more")
-    plan = _merged(first, second)
+    one_family = not first.begun and same_family(first, second) and not _share_a_member(first, second)
+    merged = first
+    for member in second.members if one_family else ():
+        merged = with_member(merged, member, now)
+    plan = _merged(first, second.plan, () if _outsiders(second) or not one_family else merged.members)
+    taken = (second.name, *second.folded, *(member.name for member in second.members))
     merged = replace(
-        first,
+        merged,
         plan=plan,
         steps=_aligned(first, plan),
         due=now,
         last_seen=max(first.last_seen, second.last_seen),
-        folded=(*first.folded, second.name),
+        folded=tuple(dict.fromkeys((*first.folded, *taken))),
     )
-    return merged if plan == first.plan else merged.noted(_entry(first, second, plan, now))
+    fault = second.cause.fault
+    what = f"{fault.kind} {fault.code} (rescue {second.name}) is taken over"
+    return merged if plan == first.plan else merged.noted(_entry(first, what, second.name, second.plan, plan, now))
 
 
-def _merged(first: Rescue, second: Rescue) -> Plan:
-    mine, theirs = first.plan, second.plan
+def _share_a_member(first: Rescue, second: Rescue) -> bool:
+    """Whether they are about one line: *first* took it in before it led to a plan, so that it is counted already."""
+    return any(first.member(member.name) is not None for member in second.members)
+
+
+def _merged(first: Rescue, theirs: Plan, family: Sequence[Member]) -> Plan:
+    """The plan of both; *family* are the members if they are of one family, which have one say together."""
+    mine = first.plan
     states = _states(first)
     outranked = theirs.priority > mine.priority
     chosen = {action.name: action for action in theirs.actions}
@@ -75,33 +115,18 @@ def _merged(first: Rescue, second: Rescue) -> Plan:
     limit = mine.limit or theirs.limit
     if limit is not None:
         chosen.pop(ActionName.REBOOT, None)
-    if limit is not None or not all(_returns(plan) for plan in _heard(first, second)):
+    back = returned(family) if family and not _outsiders(first) else gives_back(mine) and gives_back(theirs)
+    if limit is not None or ActionName.OFFLINE in chosen or not back:
         chosen.pop(ActionName.UNCORDON, None)
     actions = in_order(chosen.values())
-    if actions == mine.actions:
+    if (actions, limit) == (mine.actions, mine.limit):
         return mine
     return replace(theirs if outranked else mine, actions=actions, limit=limit)
 
 
-def _returns(plan: Plan) -> bool:
-    # offline excludes unCordon, so that a plan that takes the node out for good does not return it either.
-    return any(action.name is ActionName.UNCORDON for action in plan.actions)
-
-
-def _heard(first: Rescue, second: Rescue) -> tuple[Plan, ...]:
-    """The plans that have a say in whether the node comes back."""
-    if first.begun or not same_family(first.cause, second.cause):
-        return first.plan, second.plan
-    return (max((first, second), key=_weight).plan,)
-
-
-def same_family(one: NodeFault, other: NodeFault) -> bool:
-    """Whether two faults of a node are one that the driver tells in several ways: the same GPU, at the same time."""
-    return one.fault.pci == other.fault.pci is not None and abs(one.time - other.time) <= FAMILY
-
-
-def _weight(rescue: Rescue) -> tuple[int, int]:
-    return severity(rescue.cause).rank, rescue.plan.priority
+def _outsiders(rescue: Rescue) -> set[str]:
+    """The rescues for other faults that it took over: what they have said no member's plan takes back."""
+    return set(rescue.folded) - {member.name for member in rescue.members}
 
 
 def _states(rescue: Rescue) -> dict[ActionName, StepState]:
@@ -113,16 +138,9 @@ def _aligned(rescue: Rescue, plan: Plan) -> tuple[StepState, ...]:
     return tuple(states.get(action.name, StepState()) for action in plan.actions)
 
 
-def _entry(first: Rescue, second: Rescue, plan: Plan, now: datetime) -> Entry:
-    fault = second.cause.fault
+def _entry(first: Rescue, what: str, name: str, theirs: Plan, plan: Plan, now: datetime) -> Entry:
     say = names if names(plan.actions) != names(first.plan.actions) else described
-    message = (
-        f"{first.node}: {fault.kind} {fault.code} (rescue {second.name}) is taken over; "
-        f"the plan is now {say(plan.actions)} instead of {say(first.plan.actions)}"
-    )
-    details: dict[str, str | int | bool] = {
-        "folded": second.name,
-        "policy": second.plan.policy,
-        "rule": second.plan.rule,
-    }
+    message = f"{first.node}: {what}; the plan is now {say(plan.actions)} instead of {say(first.plan.actions)}"
+    message += f": {plan.limit}" if plan.limit != first.plan.limit else ""
+    details: dict[str, str | int | bool] = {"folded": name, "policy": theirs.policy, "rule": theirs.rule}
     return Entry(now, EventAction.RESCUE_ESCALATED, message, plan=plan, details=details)

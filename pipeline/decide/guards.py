@@ -1,10 +1,11 @@
-"""What no policy may overstep: the numbers. `gate` and `admission` hold rescues to them."""
+"""What no policy may overstep: the settings. `gate` and `admission` hold faults and rescues to them."""
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.decide.rules import UnknownCodes
+from pipeline.decide.windows import Windows
 from pipeline.documents import Strict
 from pipeline.durations import Duration, format_duration
 
@@ -13,8 +14,46 @@ OUT_FOR_GOOD = "the node was taken out for good, and only a person brings it bac
 _MOMENT = timedelta(0)
 
 
+class GroupLimit(Strict):
+    """How many nodes of a group may be out of service by our hand: those that carry the same value of a label."""
+
+    label: str = Field(min_length=1, description="The label, rack for example; a node without it is in no group.")
+    max_nodes: int | None = Field(None, ge=0, description="Nodes of one group; 0 holds them all.")
+    max_percent: int | None = Field(
+        None, ge=1, le=100, description="Percent of the nodes with GPUs in the group; one is always allowed."
+    )
+
+    @model_validator(mode="after")
+    def _limits(self) -> "GroupLimit":
+        if self.max_nodes is None and self.max_percent is None:
+            raise ValueError("set max_nodes, max_percent, or both")
+        return self
+
+
+class FabricSettings(Strict):
+    """When one fault on many nodes is a fault of what they share."""
+
+    labels: tuple[str, ...] = Field(
+        ("nvidia.com/gpu.clique",),
+        description="Labels whose value nodes share that hang on one fabric; none: nothing is held. The default is "
+        "what NVIDIA's GPU Feature Discovery writes on the nodes of one NVLink domain.",
+    )
+    nodes: int = Field(4, ge=2, description="So many nodes with the same fault and the same value make it one.")
+    window: Duration = Field(
+        timedelta(minutes=2), gt=_MOMENT, description="How far apart the fault was first seen on them at the most."
+    )
+
+
 class GuardSettings(Strict):
-    """The guards of the whole cluster."""
+    """The guards of the whole cluster.
+
+    The breaker (`max_nodes`, `max_percent`, `groups`) counts only nodes that are out of service by our hand: those a
+    rescue works on, and those that carry a cordon of ours. Open, it holds rescues that have not begun; it never holds
+    unCordon, a cancellation or a record. It half-opens by itself: a cordon that no rescue works on any more and that is
+    older than `breaker_window` does not keep it open. While such cordons bring the count to the limit all the same, one
+    rescue at a time is let through; those that are let through count, so that no more nodes than the limit leave
+    service within a `breaker_window`.
+    """
 
     max_age: Duration = Field(
         timedelta(minutes=10),
@@ -34,11 +73,40 @@ class GuardSettings(Strict):
         description="Nodes that may be out of service by our hand at a time; one rescue more waits. 0 holds them all. "
         "A fault of the fabric or the driver shows on many nodes at once, and rebooting them all would not mend it.",
     )
-    window: Duration = Field(
+    max_percent: int = Field(
+        10,
+        ge=1,
+        le=100,
+        description="The same in percent of the nodes with GPUs; one node is always allowed. It is not asked when no "
+        "such node is known. Hosts that a simulated cluster knows only from the log that is replayed do not count: of "
+        "the others, nobody knows how many there are.",
+    )
+    groups: tuple[GroupLimit, ...] = Field(
+        (),
+        description="The same for each group of nodes that share a value of a label, so that one rack or one switch "
+        "does not lose all that max_nodes allows.",
+    )
+    breaker_window: Duration = Field(
         timedelta(hours=1),
         gt=_MOMENT,
-        description="A cordon of ours older than this counts no longer for max_nodes: what is out so long waits for "
-        "a person, and must not hold up the others.",
+        description="A cordon of ours older than this, which no rescue works on, keeps the breaker open no longer, "
+        "only half open: what is out so long waits for a person, and must not hold up the others.",
+    )
+    cool_down: Duration = Field(
+        timedelta(minutes=10),
+        ge=_MOMENT,
+        description="After a proven reboot by us the node's next reboot waits so long; its cordon and its drain do "
+        "not. A fault right after a reboot tells more about what the reboot did than about what another one would do.",
+    )
+    windows: Windows = Field(
+        Windows(),
+        description="When steps that disturb running jobs (enableWarmStandby, drain, reboot) may be taken. A cordon "
+        "waits for no window: it keeps new pods away from a broken node and disturbs nobody.",
+    )
+    fabric: FabricSettings = Field(
+        FabricSettings(),
+        description="A fault of the fabric, which shows on many nodes: rescues of it are held for a person to look, "
+        "because rebooting the nodes would not mend it.",
     )
     max_reboots: int = Field(
         3,

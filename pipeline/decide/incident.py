@@ -1,98 +1,32 @@
-"""One incident: what was seen of the same fault on the same device, and what was decided about it."""
+"""What was seen of the same fault on the same device, what was decided about it, and with which others it goes."""
 
-import hashlib
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from pipeline.decide.errorcodes import severity
-from pipeline.model.fault import NodeFault, Severity
-from pipeline.model.plan import ActionName, Skip, SkipReason
-from pipeline.model.rescue import CancelReason, Rescue, Status
+from pipeline.decide.family import FAMILY, LARGEST, is_aftermath, kin
+from pipeline.decide.identity import Key, device_of, incident_name, key_of
+from pipeline.model.fault import NodeFault
+from pipeline.model.plan import ActionName, Decision, Skip, SkipReason
+from pipeline.model.rescue import CancelReason, Member, Rescue, Status
 
-_LONGEST_NAME = 63
 _SAME_FALL = timedelta(seconds=5)
-_COUNTS_NO_LONGER = (CancelReason.STALE, CancelReason.OLDER_THAN_BOOT, CancelReason.NODE_OFFLINE)
-
-
-class Key(NamedTuple):
-    """What makes two faults the same: the device, the code and all that a policy can tell apart, the gate's reason.
-
-    The reason is in it so that a stale line or a drill never stands for a real one.
-    """
-
-    node: str
-    kind: str
-    code: int
-    device: str | None
-    subcode: str | None
-    recovery: int | None
-    severity: Severity
-    rescue: bool
-    reason: SkipReason | None
-
-
-def key_of(fault: NodeFault, reason: SkipReason | None) -> Key:
-    """Return the key of a fault that the gate let through (reason None) or did not."""
-    line = fault.fault
-    return Key(
-        fault.node,
-        line.kind,
-        line.code,
-        device_of(fault),
-        line.nvlink5.subcode if line.nvlink5 is not None else None,
-        line.recovery_action.to_code if line.recovery_action is not None else None,
-        severity(fault),
-        fault.meaning.rescue,
-        reason,
-    )
-
-
-def device_of(fault: NodeFault) -> str | None:
-    """Return the PCI address, else the device's name, else None."""
-    return fault.fault.pci or fault.fault.device
-
-
-def incident_name(fault: NodeFault) -> str:
-    """Return the name of the incident that this fault leads: `NODE-xid-79-1a2b3c4d`, a DNS-1123 label.
-
-    It depends on the line alone, so that the same line gives the same name whenever it is delivered; the hash is over
-    node, code and device, the time of the line, or its position where it has no time, and what tells lines apart that
-    one device prints within the same second (a drill and a real fault, two sub-codes, two verdicts).
-    """
-    line = fault.fault
-    nvlink5, verdict = line.nvlink5, line.recovery_action
-    facts = (
-        fault.node,
-        line.kind,
-        line.code,
-        device_of(fault),
-        line.line.time.astimezone(UTC).isoformat() if line.line.time is not None else line.line.position,
-        line.companion,
-        line.severity_word,
-        line.caused_by_xid,
-        (nvlink5.subcode, nvlink5.injected) if nvlink5 is not None else None,
-        verdict.to_code if verdict is not None else None,
-    )
-    digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()[:8]
-    tail = f"{_label(line.kind)[:20].strip('-')}-{line.code}-{digest}"
-    head = _label(fault.node)[: _LONGEST_NAME - len(tail) - 1].strip("-")
-    return f"{head or 'unnamed'}-{tail}"
-
-
-def _label(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+_COUNTS_NO_LONGER = (
+    CancelReason.STALE,
+    CancelReason.OLDER_THAN_BOOT,
+    CancelReason.NODE_OFFLINE,
+    CancelReason.OPTED_OUT,
+)
 
 
 @dataclass(slots=True, eq=False)
 class Incident:
-    """What is known of one incident.
+    """What is known of one fault, however often it is seen.
 
-    `lead` is the fault that opened it and `name` the lead's. `first_seen` and `last_seen` are event times, `touched` is
+    `lead` is the line that opened it and `name` the lead's. `first_seen` and `last_seen` are event times, `touched` is
     when a line of it was last placed. `count` is exact; `companions` are the lines that go with it and are not counted.
-    `decision` is the name of its rescue, or the skip; None until it is decided. `reported` is the count that is
-    recorded: the opening of an incident is recorded by whoever decides it, so that it starts at 1.
+    `decision` is what it leads to by itself, None until it is decided; `rescue` the name of the rescue that is about
+    it. `reported` is the count that is recorded: the opening of an incident is recorded by whoever decides it, so that
+    it starts at 1. `family` are the incidents that the same failure has led to; what the gate has stopped has none.
     """
 
     key: Key
@@ -104,7 +38,9 @@ class Incident:
     count: int = 1
     companions: int = 0
     reported: int = 1
-    decision: str | Skip | None = None
+    decision: Decision | None = None
+    rescue: str | None = None
+    family: "Family | None" = None
     _over: datetime | None = None
     _own_reboot: bool = False
     _numbered: datetime | None = None
@@ -117,9 +53,18 @@ class Incident:
         incident._note_form(fault)
         return incident
 
-    def decided(self, decision: str | Skip) -> None:
-        """Take note of the decision: the name of the rescue, or the skip."""
-        self.decision = decision
+    def decided(self, decision: Decision | None, rescue: str | None = None) -> None:
+        """Take note of what it leads to by itself, and of the rescue that is about it, if there is one."""
+        self.decision, self.rescue = decision, rescue
+
+    @property
+    def provisional(self) -> bool:
+        """Whether nothing was done about it by itself: it leads to no rescue, or to one that is only rehearsed."""
+        return isinstance(self.decision, Skip) or (self.decision is not None and self.decision.dry_run)
+
+    def as_member(self) -> Member:
+        """Return what a rescue keeps of it."""
+        return Member(self.name, self.lead, self.count, self.first_seen, self.last_seen, self.decision)
 
     def due(self) -> bool:
         """Whether the count has reached the next power of two since it was reported."""
@@ -146,10 +91,17 @@ class Incident:
         """
         if fault.enriched and not self.lead.enriched:
             return False
-        before, after = self.lead.boot_id, fault.boot_id
-        if before and after and before != after and not self._own_reboot:
-            return False
-        return self.near(fault.time, window)
+        return (self._own_reboot or self._same_boot(fault)) and self.near(fault.time, window)
+
+    def goes_with(self, fault: NodeFault) -> bool:
+        """Whether one failure can have led to it and to a fault of another key, as far as this one's end tells."""
+        return self.key.drill is fault.fault.drill and self._same_boot(fault) and not self._is_over(fault.time)
+
+    def cleared_up_by(self, fault: NodeFault, window: timedelta) -> bool:
+        """Whether the fault is what the driver does after this one: a 45 on its device within the window after it."""
+        cause = not is_aftermath(self.lead) and is_aftermath(fault)
+        on_it = self.key.device is not None and self.key.device == device_of(fault)
+        return cause and on_it and self.first_seen <= fault.time <= self.last_seen + window
 
     def opened_by_line_of(self, fault: NodeFault) -> bool:
         """Whether the fault's line is the lead's, delivered again: after a crash, say, before it was acknowledged."""
@@ -184,18 +136,22 @@ class Incident:
         The incident is over when the node was first seen in the boot after the reboot that cured it, or when its rescue
         was cancelled because the fault counted no longer: what comes later is another one. A rescue that failed, only
         cordoned or was cancelled by a person leaves it as it is, or each further line of a storm would open one more.
-        For one that was taken over the other speaks.
+        For one that was taken over the other speaks. A drill is over when its rescue is, so that it can be held again.
         """
         if rescue.reason == CancelReason.FOLDED:
             return
         if rescue.rebooted_at is not None:
             self._over = rescue.rebooted_at
-        elif rescue.status is Status.CANCELLED and rescue.reason in _COUNTS_NO_LONGER:
+        elif self.key.drill is not None or (rescue.status is Status.CANCELLED and rescue.reason in _COUNTS_NO_LONGER):
             self._over = rescue.ended
         self._own_reboot = any(
             action.name is ActionName.REBOOT and step.started is not None
             for action, step in zip(rescue.plan.actions, rescue.steps, strict=True)
         )
+
+    def _same_boot(self, fault: NodeFault) -> bool:
+        before, after = self.lead.boot_id, fault.boot_id
+        return not before or not after or before == after
 
     def _is_over(self, time: datetime) -> bool:
         return self._over is not None and time > self._over
@@ -205,3 +161,34 @@ class Incident:
             self._unanswered = fault.time
         else:
             self._numbered = fault.time
+
+
+@dataclass(slots=True, eq=False)
+class Family:
+    """The incidents of one node that one failure has led to, the one that opened it first; `opened` is its time."""
+
+    name: str
+    opened: datetime
+    incidents: list[Incident] = field(default_factory=list)
+
+    def takes(self, fault: NodeFault, window: timedelta) -> bool:
+        """Whether a fault of the node, of a key of its own, belongs to it.
+
+        It does if it is kin to one of the incidents and within FAMILY of what opened the family; or if it is a 45 after
+        one of them.
+        """
+        at_once = abs(fault.time - self.opened) <= FAMILY
+        return len(self.incidents) < LARGEST and any(
+            one.goes_with(fault) and ((at_once and kin(one.lead, fault)) or one.cleared_up_by(fault, window))
+            for one in self.incidents
+        )
+
+    @property
+    def rescues(self) -> list[str]:
+        """The rescues that are about it, the oldest first: one, unless a fault came too late to join that."""
+        return list(dict.fromkeys(one.rescue for one in self.incidents if one.rescue is not None))
+
+    @property
+    def undone(self) -> list[Incident]:
+        """The incidents that have led to nothing so far."""
+        return [one for one in self.incidents if one.rescue is None and isinstance(one.decision, Skip)]

@@ -8,6 +8,7 @@ from pipeline.decide.guards import GuardSettings
 from pipeline.decide.planner import in_order
 from pipeline.durations import format_duration
 from pipeline.model.fault import NodeFault
+from pipeline.model.occurrence import Gpu
 from pipeline.model.plan import ActionName, Offline, Plan
 from pipeline.model.rescue import Rescue
 
@@ -33,16 +34,10 @@ def limited(plan: Plan, fault: NodeFault, rescues: Iterable[Rescue], now: dateti
 
 def _counts(rescue: Rescue, fault: NodeFault, now: datetime, settings: GuardSettings) -> bool:
     rebooted = rescue.rebooted_at
-    return rebooted is not None and now - rebooted <= settings.reboot_window and _same(rescue.cause, fault)
+    if rebooted is None or now - rebooted > settings.reboot_window:
+        return False
+    return any(isinstance(member.decision, Plan) and _same(member.fault, fault) for member in rescue.members)
 
 
 def _same(one: NodeFault, other: NodeFault) -> bool:
-    return (one.fault.kind, one.fault.code) == (other.fault.kind, other.fault.code) and _same_gpu(one, other)
-
-
-def _same_gpu(one: NodeFault, other: NodeFault) -> bool:
-    """Whether two faults of one node are of the same GPU, by the best that is known of both."""
-    for mine, theirs in ((one.board_serial, other.board_serial), (one.gpu_uuid, other.gpu_uuid)):
-        if mine and theirs:
-            return mine == theirs
-    return one.fault.pci == other.fault.pci
+    return (one.fault.kind, one.fault.code) == (other.fault.kind, other.fault.code) and Gpu.of(one).same(Gpu.of(other))

@@ -10,6 +10,7 @@ from pipeline.decide.errorcodes import Selector, parse
 from pipeline.decide.manifest import ApiVersion, Metadata
 from pipeline.decide.nodeselector import NodeSelector
 from pipeline.decide.planner import PreconditionError, plan_actions
+from pipeline.decide.repeat import Repeat
 from pipeline.decide.rules import PolicySet, Rule
 from pipeline.decide.warmstandby import WarmStandbyPolicy
 from pipeline.documents import Document, Strict, json_schema, validate
@@ -45,6 +46,12 @@ def _given(value: Any) -> Any:
     return value
 
 
+def _said(value: Any) -> Any:
+    if value is None:
+        raise ValueError("is blank; leave the key out to act each time, or write it like {count: 3, within: 24h}")
+    return value
+
+
 ErrorCode = Annotated[
     Selector,
     PlainValidator(_error_code, json_schema_input_type=int | str),
@@ -69,6 +76,12 @@ class RuleSpec(Strict):
     node_selector: Annotated[NodeSelector | None, BeforeValidator(_given)] = Field(
         None, alias="nodeSelector", description="Nodes that the rule is for. Left out: every node."
     )
+    repeat: Annotated[Repeat | None, BeforeValidator(_said)] = Field(
+        None,
+        description="Act only when the same fault of the same GPU repeats. A GPU is known by its board serial, else "
+        "its UUID, else its node and PCI address. An entry of errorCode counts what it names; without errorCode all "
+        "that the rule speaks of counts. Left out: act each time.",
+    )
     actions: Annotated[list[ActionSpec], AfterValidator(_some)] = Field(
         description="What to do; the order is always the same."
     )
@@ -79,6 +92,13 @@ class RescuePolicySpec(Strict):
 
     rules: Annotated[list[RuleSpec], AfterValidator(_some)] = Field(
         description="The rules; one fault is met by one rule."
+    )
+    dry_run: bool = Field(
+        False,
+        alias="dryRun",
+        strict=True,
+        description="Whether its plans are only rehearsed, on a copy of the cluster: a new policy can be watched so "
+        "beside those that act. A rule of it that wins keeps the others from acting on that fault.",
     )
 
 
@@ -152,9 +172,9 @@ def _rules(policy: RescuePolicy, document: Document) -> list[Rule]:
         except PreconditionError as error:
             complaints += _placed(error, document, index)
         else:
-            rules.append(
-                Rule(policy.metadata.name, index, spec.priority, actions, tuple(spec.error_code), spec.node_selector)
-            )
+            codes, where = tuple(spec.error_code), spec.node_selector
+            name, dry_run = policy.metadata.name, policy.spec.dry_run
+            rules.append(Rule(name, index, spec.priority, actions, codes, where, spec.repeat, dry_run))
     if complaints:
         raise BadInputError(*complaints)
     return rules

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations, groupby
 
-from pipeline.decide.errorcodes import Selector, may_both_match
+from pipeline.decide.errorcodes import Selector, code_of, may_both_match
 from pipeline.decide.nodeselector import NodeSelector
+from pipeline.decide.repeat import History, Repeat
 from pipeline.decide.warmstandby import WarmStandbyPolicy
 from pipeline.model.fault import NodeFault
+from pipeline.model.occurrence import Code
 from pipeline.model.plan import Action, Considered, Cordon
 
 
@@ -22,7 +24,12 @@ class UnknownCodes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a policy, `index` from 0; without `codes` it speaks of every code that needs a rescue."""
+    """One rule of a policy, `index` from 0; without `codes` it speaks of every code that needs a rescue.
+
+    With `repeat` it matches only when the same fault of the same GPU has occurred often enough. The same is what an
+    entry of `codes` that names the present fault names too ("63" counts 63, "149" any sub-code, "class:reset" any code
+    of that class); without `codes`, whatever the rule speaks of. With `dry_run` what it plans is only rehearsed.
+    """
 
     policy: str
     index: int
@@ -30,46 +37,59 @@ class Rule:
     actions: tuple[Action, ...]
     codes: tuple[Selector, ...] = ()
     selector: NodeSelector | None = None
+    repeat: Repeat | None = None
+    dry_run: bool = False
 
     @property
     def specificity(self) -> int:
-        """3 for errorCode and nodeSelector, 2 for errorCode, 1 for nodeSelector, 0 for neither."""
+        """3 for errorCode and nodeSelector, 2 for errorCode, 1 for nodeSelector, 0 for neither; `repeat` adds none."""
         return 2 * bool(self.codes) + (self.selector is not None)
 
     @property
     def is_global(self) -> bool:
-        """Whether it is the global policy: priority 0, and neither errorCode nor nodeSelector."""
-        return self.priority == 0 and self.specificity == 0
+        """Whether it is the global policy: priority 0, neither errorCode nor nodeSelector, and no `repeat`."""
+        return self.priority == 0 and self.specificity == 0 and self.repeat is None
 
     @property
     def rank(self) -> tuple[int, int, str, int]:
         """Sorts rules into the order in which they win."""
         return -self.priority, -self.specificity, self.policy, self.index
 
-    def judge(self, fault: NodeFault, unknown: UnknownCodes) -> tuple[bool, str]:
+    def judge(self, fault: NodeFault, unknown: UnknownCodes, history: History) -> tuple[bool, str]:
         """Whether the rule matches the fault, and why, in words that follow on `it`."""
-        speaks, about = self._judge_code(fault, unknown)
-        if not speaks or self.selector is None:
+        code = code_of(fault)
+        speaks, about = self.speaks_of(code, unknown), self._about(code, unknown)
+        if speaks and self.selector is not None:
+            speaks, where = _judge_node(fault, self.selector)
+            about = f"{about}, {where}"
+        if not speaks or self.repeat is None:
             return speaks, about
-        if not fault.enriched:
-            return False, f"{about}, but has a nodeSelector and the node's labels are not known (node {fault.lookup})"
-        if not self.selector.matches(fault.labels):
-            return False, f"{about}, but the node does not carry {self.selector}"
-        return True, f"{about}, and the node carries {self.selector}"
+        seen = history.times(fault, self.repeat.within, lambda other: self._same(code, other, unknown))
+        often, told = self.repeat.judge(seen)
+        return often, f"{about}, {told}"
 
-    def _judge_code(self, fault: NodeFault, unknown: UnknownCodes) -> tuple[bool, str]:
-        code = f"{fault.fault.kind} {fault.fault.code}"
+    def speaks_of(self, code: Code, unknown: UnknownCodes) -> bool:
+        """Whether the rule is about this code, on whichever nodes."""
         if self.codes:
-            named = next((selector for selector in self.codes if selector.matches(fault)), None)
-            if named is None:
-                return False, f"names {', '.join(map(str, self.codes))}, not {code}"
-            return True, f"names {named}"
-        if not fault.meaning.catalogued:
-            acts = unknown is UnknownCodes.POLICIES
-            return acts, f"names no code, and no catalogue knows {code} (unknown_codes: {unknown})"
-        if not fault.meaning.rescue:
-            return False, f"names no code, and the catalogue says that {code} needs no rescue"
-        return True, f"speaks of every code that needs a rescue, as {code} does"
+            return any(selector.matches(code) for selector in self.codes)
+        return code.rescue if code.catalogued else unknown is UnknownCodes.POLICIES
+
+    def _about(self, code: Code, unknown: UnknownCodes) -> str:
+        """Say why the rule speaks of the code, or why not."""
+        name = f"{code.kind} {code.number}"
+        if self.codes:
+            named = next((selector for selector in self.codes if selector.matches(code)), None)
+            return f"names {', '.join(map(str, self.codes))}, not {name}" if named is None else f"names {named}"
+        if not code.catalogued:
+            return f"names no code, and no catalogue knows {name} (unknown_codes: {unknown})"
+        if not code.rescue:
+            return f"names no code, and the catalogue says that {name} needs no rescue"
+        return f"speaks of every code that needs a rescue, as {name} does"
+
+    def _same(self, present: Code, other: Code, unknown: UnknownCodes) -> bool:
+        if self.codes:
+            return any(selector.matches(present) and selector.matches(other) for selector in self.codes)
+        return self.speaks_of(other, unknown)
 
     def may_both_match(self, other: "Rule") -> bool:
         """Whether some fault could be matched by both; they must be of the same specificity."""
@@ -78,31 +98,61 @@ class Rule:
         return codes and nodes
 
 
+def _judge_node(fault: NodeFault, selector: NodeSelector) -> tuple[bool, str]:
+    if not fault.enriched:
+        return False, f"but has a nodeSelector and the node's labels are not known (node {fault.lookup})"
+    if not selector.matches(fault.labels):
+        return False, f"but the node does not carry {selector}"
+    return True, f"and the node carries {selector}"
+
+
 # Kubernetes takes no name with parentheses, so that no policy of an operator can be called like this.
 BUILT_IN = Rule("(built-in)", 0, 0, (Cordon(),))
 """The global policy when none is defined: cordon, the least that keeps new pods away from a broken GPU."""
+
+_NOTHING = History()
 
 
 class PolicySet:
     """All policies in force."""
 
-    def __init__(self, rules: Iterable[Rule] = (), standby: Sequence[WarmStandbyPolicy] = ()) -> None:
-        given = tuple(rules)
+    def __init__(
+        self, rules: Iterable[Rule] = (), standby: Sequence[WarmStandbyPolicy] = (), dry_run: bool = False
+    ) -> None:
+        """With *dry_run* every plan is only rehearsed, whatever its rule says."""
+        given = sorted(rules, key=lambda rule: rule.rank)
         if not any(rule.is_global for rule in given):
-            given = (*given, BUILT_IN)
-        self.rules = tuple(sorted(given, key=lambda rule: rule.rank))
-        """The rules in the order in which they win: priority, specificity, policy name, index."""
+            given.append(BUILT_IN)
+        self.rules = tuple(given)
+        """The rules in the order in which they win: priority, specificity, policy name, index; the built-in last."""
+        self._counting = tuple(rule for rule in given if rule.repeat is not None)
         self.standby = tuple(standby)
         """The warm standby policies."""
+        self.dry_run = dry_run
+        """Whether every plan is only rehearsed."""
+
+    def rehearsed(self) -> "PolicySet":
+        """Return the same policies, all of whose plans are only rehearsed."""
+        return PolicySet((rule for rule in self.rules if rule is not BUILT_IN), self.standby, dry_run=True)
+
+    def counted(self, fault: NodeFault, unknown: UnknownCodes = UnknownCodes.RECORD) -> bool:
+        """Whether some rule with `repeat` speaks of this fault's code, so that its occurrences are to be remembered."""
+        if not self._counting:
+            return False
+        code = code_of(fault)
+        return any(rule.speaks_of(code, unknown) for rule in self._counting)
 
     def choose(
-        self, fault: NodeFault, unknown: UnknownCodes = UnknownCodes.RECORD
+        self, fault: NodeFault, unknown: UnknownCodes = UnknownCodes.RECORD, history: History = _NOTHING
     ) -> tuple[Rule | None, tuple[Considered, ...]]:
-        """Return the rule that wins, None if none matches, and every rule with why it did or did not match."""
+        """Return the rule that wins, None if none matches, and every rule with why it did or did not match.
+
+        *history* is what is known of earlier faults of the GPU, for rules with `repeat`; the present one is added.
+        """
         winner: Rule | None = None
         considered = []
         for rule in self.rules:
-            matched, why = rule.judge(fault, unknown)
+            matched, why = rule.judge(fault, unknown, history)
             if matched and winner is not None:
                 why += f"; rule {winner.index} of policy {winner.policy} comes first"
             elif matched:
@@ -112,9 +162,13 @@ class PolicySet:
         return winner, tuple(considered)
 
     def ties(self) -> Mapping[str, tuple[str, ...]]:
-        """Return, by policy name, the ties that only names and indices decide, a sentence each."""
+        """Return, by policy name, the ties that only names and indices decide, a sentence each.
+
+        That one rule has `repeat` and another has not, or another one, makes none of them the more specific.
+        """
         ties: defaultdict[str, list[str]] = defaultdict(list)
-        for (priority, _), group in groupby(self.rules, key=lambda rule: (rule.priority, rule.specificity)):
+        defined = [rule for rule in self.rules if rule is not BUILT_IN]
+        for (priority, _), group in groupby(defined, key=lambda rule: (rule.priority, rule.specificity)):
             for first, second in combinations(group, 2):
                 if first.may_both_match(second):
                     told = f"have priority {priority}, are equally specific and can match the same fault"

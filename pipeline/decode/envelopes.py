@@ -6,7 +6,7 @@ Understood are the records of rsyslog, Fluent Bit (in_kmsg, in_tail, in_systemd)
 journalctl, Docker and KLog, and the headers listed in `headers`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.decode.facts import host_name
@@ -17,7 +17,7 @@ from pipeline.decode.settings import DecodeSettings
 from pipeline.decode.stamps import Stamps
 from pipeline.model.line import LogLine
 
-__all__ = ["Decoded", "Decoder", "Problem"]
+__all__ = ["BootlessDecoder", "Decoded", "Decoder", "Problem"]
 
 # Characters: enough for people to read, little enough to be kept in every record.
 _LONGEST_ORIGINAL = 8_192
@@ -72,6 +72,29 @@ class Decoder:
             for index, (text, facts) in enumerate(reading.found)
         ]
         return Decoded(tuple(lines), tuple(sorted(reading.problems)))
+
+
+class BootlessDecoder(Decoder):
+    """Leaves out the boot ids that messages name.
+
+    For a simulated cluster: its machines have boots of their own, and by the log's no fault would be of the boot that
+    they are in.
+    """
+
+    def decode(
+        self,
+        payload: bytes,
+        position: str,
+        *,
+        received: datetime,
+        stamp: datetime | None = None,
+        key: str | None = None,
+    ) -> Decoded:
+        """Return what a decoder returns, without boot ids."""
+        read = super().decode(payload, position, received=received, stamp=stamp, key=key)
+        if all(line.boot_id is None for line in read.lines):
+            return read
+        return replace(read, lines=tuple(replace(line, boot_id=None) for line in read.lines))
 
 
 def _encodable(text: str) -> str:

@@ -8,12 +8,15 @@ the envelope says so and nothing speaks against it. All else stays open.
 import re
 from dataclasses import dataclass
 
+from pipeline.model.fault import Drill
+
 DRIVER = (
     r"(?:(?i:nvrm)\s*:|nvidia(?:-(?:nvswitch\d*|nvlink|modeset|uvm|drm|peermem|gpu))?(?: [0-9a-f]{4,8}:[0-9a-f:.]+)?:)"
 )
 """The NVIDIA drivers' first words, as an expression. Behind a syslog header they look like a tag, and are none."""
 
-_BEGINS = re.compile(DRIVER)
+# What a drill may lead to touches nothing, unless it is for real: whose line its mark stands on says nothing.
+_BEGINS = re.compile(rf"(?:{Drill.DRY.mark}\s*)?{DRIVER}")
 _MENTION = re.compile(r"(?<![\w-])(?:nvrm|nvidia-nvswitch\d{0,4})\s*:", re.IGNORECASE)
 _DRIVER_NAME = re.compile(r"nvrm|nvidia(?:-(?:nvswitch\d*|nvlink|modeset|uvm|drm|peermem|gpu))?", re.IGNORECASE)
 _TAG_OF_DRIVER = re.compile(r"nvrm|nvidia-nvswitch\d{1,4}", re.IGNORECASE)
@@ -24,6 +27,9 @@ _NO_PROGRAMS = _KERNEL_NAMES | {
     *("klogd", "kmsg", "dmesg", "vmkernel", "vmunix"),
     *("emerg", "alert", "crit", "critical", "err", "error", "warn", "warning", "notice", "info", "debug", "fatal"),
 }
+
+_DRILLS = {drill.mark.removesuffix(":"): drill for drill in Drill}
+_DRILL_NAME = re.compile(rf"(?<![\w-])(?:{'|'.join(_DRILLS)})(?![\w-])", re.IGNORECASE)
 
 _KERNEL_FACILITIES = {"0", "kern", "kernel"}
 _OTHER_FACILITIES = {str(number) for number in range(1, 24)} | {
@@ -61,10 +67,13 @@ class Origin:
     container: bool = False
     engine: bool = False
     driver: str | None = None
+    drill: Drill | None = None
 
     def copy(self) -> "Origin":
         """Return an origin that grows on its own."""
-        return Origin(self.kernel, self.facility_denies, self.program, self.container, self.engine, self.driver)
+        return Origin(
+            self.kernel, self.facility_denies, self.program, self.container, self.engine, self.driver, self.drill
+        )
 
     def facility(self, value: object) -> None:
         """Take note of a syslog facility, a number or a name (RFC 5424, table 1; rsyslog's and Logstash's names)."""
@@ -80,12 +89,26 @@ class Origin:
     def tag(self, value: object) -> None:
         """Take note of who wrote the line, as syslog's tag (`kernel:`, `sshd[1]:`) or the journal's identifier."""
         name = _name(value)
-        if self.engine:
-            return
+        if not self.engine:
+            self.drill = self.drill or _DRILLS.get(name)
+            self._named(name)
+
+    def process(self, value: object) -> None:
+        """Take note of the process that wrote the line; its name is its user's choice, and makes no line a drill."""
+        name = _name(value)
+        if not self.engine:
+            self.program |= name in _DRILLS
+            self._named(name)
+
+    def _named(self, name: str) -> None:
         self.kernel |= name.lower() in _KERNEL_NAMES
         self.program |= names_program(name)
         if self.driver is None and _TAG_OF_DRIVER.fullmatch(name):
             self.driver = name
+
+    def header(self, text: str) -> None:
+        """Take note of a header that was taken off: where it held what is no whole mark, a program has written it."""
+        self.program |= self.drill is None and _DRILL_NAME.search(text) is not None
 
     def colon_tag(self, value: object) -> None:
         """Take note of a field that is syslog's tag if it ends as one; other shippers keep a routing key there."""
@@ -117,11 +140,18 @@ class Origin:
     def whole(self, text: str) -> str:
         """Return *text* with the driver's name before it, where a parser of syslog took that off as the tag.
 
-        The journal does it to what is written to /dev/kmsg, rsyslog to lines that come without a tag.
+        The journal does it to what is written to /dev/kmsg, rsyslog to lines that come without a tag. With the mark of
+        a drill it is the same; that is also put before each line of a record which begins with it.
         """
-        if self.driver is None or not text or mentions_driver(text):
+        if self.driver is not None and text and not mentions_driver(text):
+            text = f"{self.driver}: {text}"
+        if self.drill is None and not text.startswith(Drill.DRY.mark[:-1]):
             return text
-        return f"{self.driver}: {text}"
+        marked = next((drill for drill in Drill if text.startswith(drill.mark)), None)
+        if marked is None and self.drill is not None and text:
+            return f"{self.drill.mark} {text}"
+        self.drill = marked
+        return text
 
     def beside(self) -> "Origin":
         """Return the origin of text that stands beside the message in its record.
@@ -165,6 +195,7 @@ def names_program(tag: str | None) -> bool:
         any(letter.isalpha() for letter in name)
         and name[0] not in "[<"
         and name.lower() not in _NO_PROGRAMS
+        and _DRILLS.get(name) is not Drill.DRY
         and not _DRIVER_NAME.fullmatch(name)
     )
 

@@ -128,6 +128,7 @@ class Reading:
                 # A line without a header goes on where the one before it stopped.
                 own = before
             before = own
+            own.origin.header(line.removesuffix(bare))
             if bare is not line and looks_like_json(bare):
                 self._text(bare, own, depth + 1)
             else:

@@ -1,12 +1,12 @@
 """Where a shipper puts the text, the node and the time."""
 
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, field_validator
 
 from pipeline.documents import Strict
+from pipeline.timezones import parse_timezone
 
 FieldPath = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 """A key of a JSON record; dots lead into nested objects, and a key that itself holds the dots will do as well."""
@@ -86,20 +86,10 @@ class DecodeSettings(Strict):
     @field_validator("timezone")
     @classmethod
     def _known(cls, name: str) -> str:
-        _zone(name)
+        parse_timezone(name)
         return name
 
     @property
     def zone(self) -> tzinfo:
         """The zone of stamps that name none."""
-        return _zone(self.timezone)
-
-
-def _zone(name: str) -> tzinfo:
-    # UTC must not depend on the machine's zone files, which small images leave out.
-    if name.upper() == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{name!r} is not a time zone; write an IANA name such as Asia/Shanghai, or UTC") from error
+        return parse_timezone(self.timezone)

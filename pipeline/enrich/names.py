@@ -11,6 +11,7 @@ from pipeline.enrich.rewrite import Rewriter, RewriteRule
 from pipeline.model.fault import Lookup
 from pipeline.model.node import Node
 
+_MOST_FOUND = 20_000
 _DASHED_IP = re.compile(r"(?:ip-)?(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})")
 
 
@@ -49,6 +50,8 @@ class NodeNames:
         self._nodes: dict[str, Node] = {}
         self._spellings: dict[str, frozenset[Spelling]] = {}
         self._index: dict[Spelling, set[str]] = {}
+        # Of the hosts that were asked for since the cache has changed: the lines of a storm are of few.
+        self._found: dict[str, tuple[Lookup, Node | None]] = {}
 
     def resolve(self, host: str | None) -> tuple[Lookup, Node | None]:
         """Return how the search for the host's node ended, and the node if exactly one was found."""
@@ -58,6 +61,13 @@ class NodeNames:
         if not self._cache.synced:
             return Lookup.NOT_READY, None
         self._follow()
+        if wanted not in self._found:
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            self._found[wanted] = self._search(wanted)
+        return self._found[wanted]
+
+    def _search(self, wanted: str) -> tuple[Lookup, Node | None]:
         for candidates in self._searches(wanted):
             if len(candidates) == 1:
                 return Lookup.FOUND, self._nodes[candidates.pop()]
@@ -95,6 +105,7 @@ class NodeNames:
             if self._nodes.get(name) is not node:
                 self._index_node(name, frozenset(_spellings(node)))
         self._nodes = dict(nodes)
+        self._found.clear()
         self._generation = generation
 
     def _index_node(self, name: str, spellings: frozenset[Spelling]) -> None:

@@ -1,14 +1,17 @@
 """The parts of a rescue record, in Elastic Common Schema names and our own under `gpu_rescue`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.decide.blast import blast
+from pipeline.decide.errorcodes import severity
 from pipeline.decide.wording import describe
 from pipeline.model.fault import Fault, NodeFault
+from pipeline.model.guard import GuardState
 from pipeline.model.plan import Plan, Skip
-from pipeline.model.rescue import EventAction, Rescue
+from pipeline.model.rescue import EventAction, Member, Rescue
 
 ECS_VERSION = "8.17"
 SCHEMA_VERSION = 1
@@ -18,6 +21,7 @@ Json = dict[str, Any]
 _TYPES: Mapping[EventAction, list[str]] = {
     EventAction.FAULT_DETECTED: ["error"],
     EventAction.FAULT_REPEATED: ["error"],
+    EventAction.FAULT_JOINED: ["error"],
     EventAction.FAULT_SKIPPED: ["denied"],
     EventAction.RESCUE_PLANNED: ["start"],
     EventAction.RESCUE_HELD: ["info"],
@@ -36,7 +40,7 @@ _OUTCOMES: Mapping[EventAction, str] = {
     EventAction.RESCUE_FAILED: "failure",
     EventAction.STEP_FAILED: "failure",
 }
-FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED)
+FAULTS = (EventAction.FAULT_DETECTED, EventAction.FAULT_REPEATED, EventAction.FAULT_JOINED)
 
 
 def stamp(moment: datetime) -> str:
@@ -83,9 +87,9 @@ def document(time: datetime, node: str, message: str, event_part: Json, own: Jso
     )
 
 
-def fault_part(found: NodeFault, count: int, first_seen: datetime, last_seen: datetime) -> Json:
+def fault_part(member: Member) -> Json:
     """`gpu_rescue.fault`: what was seen, what it means and how often."""
-    fault = found.fault
+    found, fault, reach = member.fault, member.fault.fault, blast(member.fault)
     nested = {
         name: asdict(part) for name in ("recovery_action", "nvlink5") if (part := getattr(fault, name)) is not None
     }
@@ -97,18 +101,28 @@ def fault_part(found: NodeFault, count: int, first_seen: datetime, last_seen: da
         action=found.meaning.action,
         severity=str(found.meaning.severity),
         catalogued=found.meaning.catalogued,
+        blast_radius=str(reach.radius),
+        blast_radius_why=reach.why,
         process=fault.name,
+        drill=str(fault.drill) if fault.drill is not None else None,
         **{name: getattr(fault, name) for name in _PLAIN_FIELDS},
         inferred=fault.inferred,
         companion=fault.companion,
         kernel_time=fault.line.kernel_time,
         gpu_uuid=found.gpu_uuid,
         board_serial=found.board_serial,
-        count=count,
-        first_seen=stamp(first_seen),
-        last_seen=stamp(last_seen),
+        **_counted(member),
         **{name: present(**part) for name, part in nested.items()},
     )
+
+
+def _counted(member: Member) -> Json:
+    """How often a fault was seen, and when."""
+    return {
+        "count": member.count,
+        "first_seen": stamp(member.first_seen),
+        "last_seen": stamp(member.last_seen),
+    }
 
 
 _PLAIN_FIELDS = (
@@ -125,6 +139,20 @@ _PLAIN_FIELDS = (
 )
 
 
+def member_part(member: Member) -> Json:
+    """One of `gpu_rescue.incident.members`: which fault it is, and how often it was seen."""
+    fault = member.fault.fault
+    return present(
+        name=member.name,
+        kind=fault.kind,
+        code=fault.code,
+        severity=str(severity(member.fault)),
+        pci=fault.pci,
+        device=fault.device,
+        **_counted(member),
+    )
+
+
 def node_part(found: NodeFault) -> Json:
     """`gpu_rescue.node`: the node as the cache knew it."""
     return present(
@@ -137,10 +165,11 @@ def node_part(found: NodeFault) -> Json:
 
 
 def decision_part(decision: Plan | Skip) -> Json:
-    """`gpu_rescue.decision`: what was decided, and every rule that was considered."""
+    """`gpu_rescue.decision`: what was decided, every rule that was considered, and every guard that was asked."""
     considered = [asdict(rule) for rule in decision.considered] or None
+    guards = guards_part(decision.guards)
     if isinstance(decision, Skip):
-        return present(outcome="skip", reason=str(decision.reason), considered=considered)
+        return present(outcome="skip", reason=str(decision.reason), considered=considered, guards=guards)
     return present(
         outcome="plan",
         policy=decision.policy,
@@ -149,12 +178,23 @@ def decision_part(decision: Plan | Skip) -> Json:
         actions=[describe(action) for action in decision.actions],
         limit=decision.limit,
         considered=considered,
+        guards=guards,
     )
 
 
-def rescue_part(rescue: Rescue, dry_run: bool) -> Json:
+def admission_part(outcome: str, reason: str | None, guards: Iterable[GuardState]) -> Json:
+    """`gpu_rescue.decision` of a rescue before a step: `go`, `hold` or `cancel`, and every guard that was asked."""
+    return present(outcome=outcome, reason=reason, guards=guards_part(guards))
+
+
+def guards_part(guards: Iterable[GuardState]) -> list[Json] | None:
+    """What guards were asked and answered; None when none was."""
+    return [{name: str(value) for name, value in asdict(state).items()} for state in guards] or None
+
+
+def rescue_part(rescue: Rescue) -> Json:
     """`gpu_rescue.rescue`: which rescue it was, of when, and whether it was a dry run."""
-    return {"name": rescue.name, "created": stamp(rescue.created), "dry_run": dry_run}
+    return {"name": rescue.name, "created": stamp(rescue.created), "dry_run": rescue.dry_run}
 
 
 def log_part(fault: Fault) -> Json:

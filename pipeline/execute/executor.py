@@ -2,57 +2,34 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from pydantic import Field
 
 from pipeline.clock import Clock
 from pipeline.cluster.port import NodeCache
-from pipeline.decide.admission import Cancel, Fold, Go, Hold, admit
-from pipeline.decide.breaker import CACHE_LAG
-from pipeline.decide.escalation import FAMILY, escalate
+from pipeline.decide.admission import Cancel, Fold, Go, Hold, admission_states, admit
+from pipeline.decide.breaker import holds_others
+from pipeline.decide.escalation import escalate
+from pipeline.decide.fabric import reach
 from pipeline.decide.guards import GuardSettings
-from pipeline.documents import Strict
-from pipeline.durations import Duration
+from pipeline.decide.out_of_service import CACHE_LAG
 from pipeline.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
-from pipeline.model.rescue import CancelReason, FailReason, HoldReason, Rescue, Status
+from pipeline.model.rescue import CancelReason, FailReason, Rescue, Status
 
 _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
 _GENTLE = (ActionName.UNCORDON,)
+_ROUNDS_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 
 Runners = Mapping[ActionName, ActionRunner[Any]]
-
-
-class ExecuteSettings(Strict):
-    """How rescues wait: before their first step, between steps, and when something is away."""
-
-    settle: Duration = Field(
-        FAMILY,
-        description="How long a new rescue waits before its first step, so that the faults of its family, which follow "
-        "within two seconds, are folded into it.",
-    )
-    hold_poll: Duration = Field(timedelta(seconds=30), description="How often a held rescue asks whether it may go on.")
-    step_timeout: Duration = Field(
-        timedelta(minutes=1),
-        description="How long one call of a step may take before it counts as a temporary error; a step has many.",
-    )
-    retry_first: Duration = Field(
-        timedelta(seconds=2), description="Pause after the first temporary error of a step; doubles."
-    )
-    retry_longest: Duration = Field(timedelta(seconds=60), description="Longest pause between two tries of a step.")
-    max_attempts: int = Field(
-        100,
-        gt=0,
-        description="Temporary errors in a row after which a step fails, after some 90 minutes; unCordon never does.",
-    )
 
 
 class Executor:
@@ -78,23 +55,22 @@ class Executor:
         self._admission = asyncio.Lock()
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
-        # The breaker has held a rescue in this tick: the ones behind it in the queue need not ask.
-        self._full = False
+        # Why the breaker has held rescues in this tick: those behind them in the queue need not ask.
+        self._full: set[tuple[bool, str | None]] = set()
 
     async def tick(self) -> datetime | None:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
         now = self._clock.now()
-        self._full = False
+        self._full.clear()
         async with asyncio.TaskGroup() as tasks:
-            for rescue in self._store.all():
-                unfinished = not rescue.status.ended or rescue.recorded < len(rescue.journal)
-                if unfinished and self._due(rescue) <= now:
+            for rescue in self._store.unfinished():
+                if self._due(rescue) <= now:
                     tasks.create_task(self._advance(rescue.name))
         return min((self._due(rescue) for rescue in self._store.open()), default=None)
 
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
-        for rescue in self._store.all():
+        for rescue in self._store.unfinished():
             await self._recorder.write_journal(rescue)
 
     def _due(self, rescue: Rescue) -> datetime:
@@ -103,6 +79,11 @@ class Executor:
 
     def _sleep(self, name: str, delay: timedelta) -> None:
         self._asleep[name] = self._clock.now() + delay
+
+    def _hold(self, name: str) -> None:
+        """Sleep until the next round of all that are held: of those that the breaker holds only the first is judged."""
+        now, poll = self._clock.now(), self._settings.hold_poll
+        self._asleep[name] = now + poll - (now - _ROUNDS_SINCE) % poll
 
     async def _advance(self, name: str) -> None:
         """Take one rescue further; whatever goes wrong with it, the others go on."""
@@ -175,32 +156,47 @@ class Executor:
         return self._store.get(rescue.name) or rescue
 
     async def _admit(self, rescue: Rescue, index: int, now: datetime) -> None:
-        if self._full and rescue.reason == HoldReason.MAX_NODES:
-            self._sleep(rescue.name, self._settings.hold_poll)
+        if self._queues(rescue):
+            self._hold(rescue.name)
             return
-        match admit(rescue, self._company(rescue, now), self._nodes.nodes(), now, self._guards):
-            case Go():
-                await self._store.save(progress.started(rescue, index, now))
-            case Hold(reason, message):
+        company, nodes = self._company(rescue, now), self._nodes.nodes()
+        match admit(rescue, company, nodes, now, self._guards):
+            case Go(guards):
+                await self._store.save(progress.started(rescue, index, now, () if rescue.begun else guards))
+            case Hold(reason, message, details) as hold:
                 if rescue.status is not Status.HELD or rescue.reason != reason:
-                    await self._store.save(progress.held(rescue, now, reason, message))
-                self._full = self._full or reason is HoldReason.MAX_NODES
-                self._sleep(rescue.name, self._settings.hold_poll)
+                    guards = admission_states(rescue, company, nodes, now, self._guards)
+                    await self._store.save(progress.held(rescue, now, reason, message, guards, details))
+                if holds_others(hold):
+                    self._full.add((rescue.dry_run, reason))
+                self._hold(rescue.name)
             case Cancel(reason, message):
-                await self._store.save(progress.cancelled(rescue, now, reason, message))
+                guards = admission_states(rescue, company, nodes, now, self._guards)
+                await self._store.save(progress.cancelled(rescue, now, reason, message, guards))
             case Fold(into):
                 await self._fold(rescue, into, now)
 
+    def _queues(self, rescue: Rescue) -> bool:
+        """Whether the breaker would hold the rescue once more, as it has held those before it.
+
+        Not for one whose own node is cordoned: that one may count without it, and so be let through before others.
+        """
+        node = self._nodes.nodes().get(rescue.node)
+        cordoned = node is not None and node.unschedulable
+        return rescue.status is Status.HELD and (rescue.dry_run, rescue.reason) in self._full and not cordoned
+
     def _company(self, rescue: Rescue, now: datetime) -> list[Rescue]:
         """The rescues that bear on this one: the open ones, those of its node, and those that ended lately."""
-        lately = (other for other in self._store.ended_since(now - CACHE_LAG))
+        since = min(now - CACHE_LAG, reach(rescue, self._guards.fabric.window))
+        lately = (other for other in self._store.ended_since(since))
         of_node = self._store.on_node(rescue.node)
         return list({other.name: other for other in (*self._store.open(), *of_node, *lately)}.values())
 
     async def _fold(self, rescue: Rescue, into: str, now: datetime) -> None:
+        guards = admission_states(rescue, self._company(rescue, now), self._nodes.nodes(), now, self._guards)
         await update(self._store, into, lambda target: escalate(target, rescue, now))
         message = f"{rescue.node}: folded into rescue {into}, which is under way on the same node"
-        await self._store.save(progress.cancelled(rescue, now, CancelReason.FOLDED, message))
+        await self._store.save(progress.cancelled(rescue, now, CancelReason.FOLDED, message, guards))
 
     async def _outcome(self, rescue: Rescue, index: int) -> Outcome | TemporaryError:
         action, step = rescue.plan.actions[index], rescue.steps[index]

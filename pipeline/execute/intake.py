@@ -1,31 +1,28 @@
 """Intake: from a delivered message to a rescue in the store, or to a record of why there is none."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
-
-import structlog
 
 from pipeline.clock import Clock
 from pipeline.decide.decision import decide
-from pipeline.decide.gate import gate
+from pipeline.decide.gate import gate, gate_states
 from pipeline.decide.guards import GuardSettings
-from pipeline.decide.incidents import Companion, Incident, Incidents, New, Repeat
-from pipeline.errors import NotFoundError
-from pipeline.execute import progress
+from pipeline.decide.incidents import Companion, Incident, Incidents, Member, New, Repeat
+from pipeline.execute.consequences import Consequences
+from pipeline.execute.occurrences import Occurrences
 from pipeline.execute.patience import Patience
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
-from pipeline.execute.records import repeat_record, skip_records
-from pipeline.execute.store import RescueStore, update
+from pipeline.execute.store import RescueStore
 from pipeline.model.fault import NodeFault
+from pipeline.model.guard import GuardState
 from pipeline.model.line import LogLine
-from pipeline.model.plan import Plan, Skip
+from pipeline.model.plan import Decision, Skip
 from pipeline.model.rescue import Rescue
 from pipeline.sources.port import Delivery
-from pipeline.telemetry import FAULTS, RESCUES, SKIPS
-
-_log = structlog.get_logger()
+from pipeline.telemetry import FAULTS
 
 
 class Intake:
@@ -51,11 +48,11 @@ class Intake:
         self._policies = policies
         self._incidents = incidents
         self._store = store
-        self._recorder = recorder
         self._guards = guards
         self._clock = clock
-        self._settle = settle
-        self._patience = patience or Patience()
+        patience = patience or Patience()
+        self._occurrences = Occurrences(store, policies, guards, patience)
+        self._consequences = Consequences(store, recorder, clock, settle, patience)
         # A fault may repeat before what follows from its first line is saved: one line at a time.
         self._turn = asyncio.Lock()
 
@@ -88,65 +85,51 @@ class Intake:
 
     async def _place(self, fault: NodeFault) -> None:
         now = self._clock.now()
-        skip = gate(fault, self._guards, now, self._last_reboot(fault.node))
+        last = self._last_reboot(fault.node)
+        skip = gate(fault, self._guards, now, last)
         placement = self._incidents.place(fault, skip, now)
         FAULTS.labels(fault.fault.kind, type(placement).__name__.lower()).inc()
         match placement:
-            case New(incident):
-                await self._open(incident, skip)
+            case New(incident) | Member(incident):
+                await self._open(incident, skip, gate_states(fault, self._guards, now, last))
             case Repeat(incident):
+                await self._note(incident)
                 if incident.due():
                     await self._recount(incident)
             case Companion():
                 pass
 
     def _last_reboot(self, node: str) -> Rescue | None:
-        """The newest rescue that has rebooted the node; the incidents are told how each of its rescues stands."""
+        """The newest rescue that has rebooted the node; the incidents are told how each of its rescues stands.
+
+        A reboot that was only rehearsed counts where everything is; that of a drill not even there.
+        """
         last = None
         for rescue in self._store.on_node(node):
             self._incidents.close(rescue)
-            if rescue.rebooted_at is not None:
+            rehearsed = self._policies.current.dry_run and rescue.cause.fault.drill is None
+            if rescue.rebooted_at is not None and (rehearsed or not rescue.dry_run):
                 last = rescue
         return last
 
-    async def _open(self, incident: Incident, skip: Skip | None) -> None:
-        fault, of_node = incident.lead, self._store.on_node(incident.lead.node)
-        decision = skip or decide(fault, self._policies.current, self._guards, of_node, self._clock.now())
+    async def _open(self, incident: Incident, skip: Skip | None, guards: tuple[GuardState, ...]) -> None:
         try:
-            match decision:
-                case Plan():
-                    await self._plan(incident, decision)
-                case Skip():
-                    await self._skip(incident, decision)
+            await self._note(incident)
+            decision = replace(skip or self._decide(incident.lead), guards=guards)
+            await self._consequences.follow(incident, decision)
         except BaseException:
             self._incidents.discard(incident)
             raise
 
-    async def _plan(self, incident: Incident, plan: Plan) -> None:
-        new = progress.planned(incident.name, incident.lead, plan, self._clock.now(), self._settle)
-        rescue = await self._patience.insist("save a rescue", lambda: self._store.create(new))
-        incident.decided(rescue.name)
-        RESCUES.labels(plan.policy).inc()
-        await self._recorder.write_journal(rescue)
+    async def _note(self, incident: Incident) -> None:
+        await self._occurrences.note(incident, self._clock.now())
 
-    async def _skip(self, incident: Incident, skip: Skip) -> None:
-        incident.decided(skip)
-        SKIPS.labels(skip.reason).inc()
-        await self._recorder.write(skip_records(incident.name, incident.lead, skip, self._clock.now()))
+    def _decide(self, fault: NodeFault) -> Decision:
+        of_node, occurrences = self._store.on_node(fault.node), self._occurrences.of(fault)
+        return decide(fault, self._policies.current, self._guards, of_node, self._clock.now(), occurrences)
 
     async def _recount(self, incident: Incident) -> None:
-        count, first, last = incident.count, incident.first_seen, incident.last_seen
-        if isinstance(incident.decision, str):
-            name = incident.decision
-            try:
-                rescue = await self._patience.insist(
-                    "save a count",
-                    lambda: update(self._store, name, lambda stored: progress.repeated(stored, count, first, last)),
-                )
-                await self._recorder.write_journal(rescue)
-            except NotFoundError:
-                _log.warning("rescue.gone", rescue=name)
-                self._incidents.discard(incident)
-        else:
-            await self._recorder.write([repeat_record(incident.name, incident.lead, count, first, last)])
+        count = incident.count
+        if not await self._consequences.recount(incident):
+            self._incidents.discard(incident)
         incident.reported_at(count)

@@ -1,17 +1,18 @@
 """Runs intake and execution together: by the wall clock over live streams, by the log's own time over one that ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from pipeline.clock import Clock, ManualClock
-from pipeline.execute.executor import Executor
 from pipeline.execute.intake import Intake
 from pipeline.execute.policies import PolicyBook
+from pipeline.execute.rehearsal import Execution
 from pipeline.execute.reload import Reload
+from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay, latest_stamp
 from pipeline.execute.store import RescueStore
 from pipeline.model.line import LogLine
 from pipeline.model.rescue import Status
@@ -22,14 +23,6 @@ _LONGEST_IDLE = timedelta(seconds=5)
 _SHORTEST_IDLE = timedelta(milliseconds=200)
 _GRACE = 10.0
 _LOOK_AHEAD = 10_000
-_HORIZON = timedelta(days=1)
-_AHEAD = timedelta(minutes=10)
-
-BEFORE_ALL_LOGS = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where the clock of a replay stands until the log has told its time."""
-
-Pause = Callable[[timedelta], Awaitable[None]]
-"""Called with each jump of simulated time before it is made, so that people can watch."""
 
 Taken = tuple[tuple[LogLine, ...], Delivery]
 
@@ -37,14 +30,15 @@ Taken = tuple[tuple[LogLine, ...], Delivery]
 class LiveLoop:
     """The wall clock: streams are read side by side while the executor works.
 
-    It ends when it is cancelled, or when every stream has ended and every open rescue is held.
+    It ends when it is cancelled, or when every stream has ended and every open rescue is held before it has begun. One
+    that has begun goes on by itself when what it waits for has come; its node must not stay out of service until then.
     """
 
     def __init__(
         self,
         sources: Sequence[Source],
         intake: Intake,
-        executor: Executor,
+        executor: Execution,
         store: RescueStore,
         policies: PolicyBook,
         clock: Clock,
@@ -100,7 +94,7 @@ class LiveLoop:
                 changed.cancel()
 
     def _finished(self) -> bool:
-        waiting = all(rescue.status is Status.HELD for rescue in self._store.open())
+        waiting = all(rescue.status is Status.HELD and not rescue.begun for rescue in self._store.open())
         return self._ended == len(self._sources) and waiting
 
     async def _to_its_end(self, tick: Awaitable[datetime | None]) -> datetime | None:
@@ -129,7 +123,7 @@ class ReplayLoop:
         self,
         sources: Sequence[Source],
         intake: Intake,
-        executor: Executor,
+        executor: Execution,
         store: RescueStore,
         policies: PolicyBook,
         clock: ManualClock,
@@ -140,24 +134,19 @@ class ReplayLoop:
         self._sources = sources
         self._intake = intake
         self._executor = executor
-        self._store = store
         self._policies = policies
-        self._clock = clock
-        self._pause = pause
         self._present = present
+        self._replay = Replay(intake, executor, store, clock, pause, present)
 
     async def run(self) -> None:
         """Read every source to its end, then go on until no open rescue can go further."""
         await self._policies.report()
         async for lines, delivery in self._from_the_first_stamp():
             for line in lines:
-                if line.time is not None:
-                    await self._reach(line.time)
-                await self._intake.handle(line)
-                await self._work()
+                await self._replay.take(line)
             await delivery.ack()
-        await self._intake.flush()
-        await self._finish()
+        for rescue in await self._replay.finish():
+            _log.warning("replay.unfinished", rescue=rescue.name, status=rescue.status, due=rescue.due.isoformat())
         await self._executor.record_rest()
 
     async def _from_the_first_stamp(self) -> AsyncIterator[Taken]:
@@ -167,50 +156,22 @@ class ReplayLoop:
         """
         kept: list[Taken] = []
         begun = False
-        latest = self._present + _AHEAD
+        latest = latest_stamp(self._present)
         async for taken in merged(self._sources, self._intake, latest):
+            if begun:
+                yield taken
+                continue
             kept.append(taken)
             first = _stamp(taken, latest)
-            if begun or first is not None or len(kept) == _LOOK_AHEAD:
-                self._begin(first)
+            if first is not None or len(kept) == _LOOK_AHEAD:
+                self._replay.begin(first)
                 begun = True
                 for item in kept:
                     yield item
                 kept.clear()
-        self._begin(None)
+        self._replay.begin(None)
         for item in kept:
             yield item
-
-    def _begin(self, first: datetime | None) -> None:
-        if self._clock.now() == BEFORE_ALL_LOGS:
-            self._clock.move_to(min(first or self._present, self._present))
-
-    async def _work(self) -> datetime | None:
-        due = min((rescue.due for rescue in self._store.open()), default=None)
-        return await self._executor.tick() if due is not None and due <= self._clock.now() else due
-
-    async def _reach(self, moment: datetime) -> None:
-        if moment > self._present + _AHEAD:
-            # A clock was wrong. Were ours to follow it, every line after it would look stale.
-            return
-        while (due := await self._work()) is not None and due <= moment:
-            await self._jump(due)
-        if due is not None:
-            await self._jump(moment)
-        self._clock.move_to(moment)
-
-    async def _finish(self) -> None:
-        horizon = self._clock.now() + _HORIZON
-        while (due := await self._work()) is not None and due <= horizon:
-            await self._jump(due)
-        for rescue in self._store.open():
-            _log.warning("replay.unfinished", rescue=rescue.name, status=rescue.status, due=rescue.due.isoformat())
-
-    async def _jump(self, moment: datetime) -> None:
-        now = self._clock.now()
-        if moment > now:
-            await self._pause(moment - now)
-            self._clock.move_to(moment)
 
 
 async def merged(sources: Sequence[Source], intake: Intake, latest: datetime) -> AsyncIterator[Taken]:

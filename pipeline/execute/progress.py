@@ -1,11 +1,13 @@
 """How a rescue changes when something happens to it: pure functions, each writes the journal entry that tells of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pipeline.decide.family import seen, with_member
 from pipeline.decide.wording import names
 from pipeline.model.fault import NodeFault
+from pipeline.model.guard import GuardState
 from pipeline.model.plan import Plan, Reboot
 from pipeline.model.rescue import (
     CancelReason,
@@ -13,21 +15,35 @@ from pipeline.model.rescue import (
     EventAction,
     FailReason,
     HoldReason,
+    Member,
     Rescue,
     Status,
     StepState,
 )
 
 Details = Mapping[str, str | int | bool]
+Guards = tuple[GuardState, ...]
 
 
-def planned(name: str, cause: NodeFault, plan: Plan, now: datetime, settle: timedelta = timedelta(0)) -> Rescue:
-    """A new rescue, due when the faults that come with its own have had time to follow."""
+def planned(
+    name: str,
+    cause: NodeFault,
+    plan: Plan,
+    now: datetime,
+    settle: timedelta = timedelta(0),
+    earlier: Sequence[Member] = (),
+) -> Rescue:
+    """A new rescue, due when the faults that come with its own have had time to follow.
+
+    *earlier* are faults of the same incident that have led to nothing by themselves.
+    """
     fault = cause.fault
-    detected = Entry(now, EventAction.FAULT_DETECTED, f"{fault.kind} {fault.code} on {cause.node}: {fault.message}")
+    seen_as = f"{'drill: ' if fault.drill is not None else ''}{fault.kind} {fault.code}"
+    detected = Entry(now, EventAction.FAULT_DETECTED, f"{seen_as} on {cause.node}: {fault.message}")
     why = f"{cause.node}: {names(plan.actions)}, by rule {plan.rule} of policy {plan.policy}"
     why += f": {plan.limit}" if plan.limit else ""
-    return Rescue(
+    why += "; it is rehearsed on a copy of the cluster" if plan.dry_run else ""
+    rescue = Rescue(
         name=name,
         node=cause.node,
         cause=cause,
@@ -38,23 +54,31 @@ def planned(name: str, cause: NodeFault, plan: Plan, now: datetime, settle: time
         last_seen=cause.time,
         steps=tuple(StepState() for _ in plan.actions),
         journal=(detected, Entry(now, EventAction.RESCUE_PLANNED, why, plan=plan)),
+        members=(Member(name, cause, 1, cause.time, cause.time, plan),),
+        dry_run=plan.dry_run,
     )
+    for member in earlier:
+        rescue = with_member(rescue, member, now)
+    return rescue
 
 
-def repeated(rescue: Rescue, count: int, first_seen: datetime, last_seen: datetime) -> Rescue:
-    """The fault was seen again: *count* times by now."""
-    if count <= rescue.count:
+def repeated(rescue: Rescue, name: str, count: int, first_seen: datetime, last_seen: datetime) -> Rescue:
+    """A member of its incident was seen again: *count* times by now."""
+    known = rescue.member(name)
+    if known is None or count <= known.count:
         return rescue
-    fault = rescue.cause.fault
+    first, last = min(first_seen, known.first_seen), max(last_seen, known.last_seen)
+    now_known = replace(known, count=count, first_seen=first, last_seen=last)
+    fault = known.fault.fault
     message = f"{fault.kind} {fault.code} on {rescue.node}: seen {count} times"
-    entry = Entry(last_seen, EventAction.FAULT_REPEATED, message, details={"count": count})
-    seen = replace(
+    after = replace(
         rescue,
-        count=count,
-        first_seen=min(first_seen, rescue.first_seen),
-        last_seen=max(last_seen, rescue.last_seen),
+        members=tuple(now_known if member is known else member for member in rescue.members),
+        count=rescue.count - known.count + count,
+        first_seen=min(first, rescue.first_seen),
+        last_seen=max(last, rescue.last_seen),
     )
-    return seen.noted(entry)
+    return after.noted(Entry(last, EventAction.FAULT_REPEATED, message, details=seen(now_known)))
 
 
 def earliest(rescue: Rescue, index: int) -> datetime | None:
@@ -66,10 +90,11 @@ def earliest(rescue: Rescue, index: int) -> datetime | None:
     return (before or rescue.created) + action.waittime
 
 
-def started(rescue: Rescue, index: int, now: datetime) -> Rescue:
-    """A step begins; nothing is done yet."""
+def started(rescue: Rescue, index: int, now: datetime, guards: Guards = ()) -> Rescue:
+    """A step begins; nothing is done yet. *guards* are those that have let it through."""
     step = replace(rescue.steps[index], status=Status.RUNNING, started=now)
     entry = _entry(rescue, index, now, EventAction.STEP_STARTED, f"{rescue.node}: {_action(rescue, index)} starts")
+    entry = replace(entry, guards=guards)
     return replace(rescue.with_step(index, step), status=Status.RUNNING, reason=None, due=now).noted(entry)
 
 
@@ -121,15 +146,24 @@ def failed(
     return replace(rescue.with_step(index, step), status=Status.FAILED, reason=reason, ended=now).noted(entry, end)
 
 
-def held(rescue: Rescue, now: datetime, reason: HoldReason, message: str) -> Rescue:
-    """The rescue waits, for another reason than before."""
+def held(
+    rescue: Rescue,
+    now: datetime,
+    reason: HoldReason,
+    message: str,
+    guards: Guards = (),
+    details: Details | None = None,
+) -> Rescue:
+    """The rescue waits, for another reason than before; *guards* are all that were asked."""
     waits = replace(rescue, status=Status.HELD, reason=reason)
-    return waits.noted(Entry(now, EventAction.RESCUE_HELD, message, reason=reason))
+    return waits.noted(
+        Entry(now, EventAction.RESCUE_HELD, message, reason=reason, guards=guards, details=details or {})
+    )
 
 
-def cancelled(rescue: Rescue, now: datetime, reason: CancelReason, message: str) -> Rescue:
-    """The rescue is given up."""
-    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason)
+def cancelled(rescue: Rescue, now: datetime, reason: CancelReason, message: str, guards: Guards = ()) -> Rescue:
+    """The rescue is given up; *guards* are all that were asked, if it was they that gave it up."""
+    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason, guards=guards)
     return replace(rescue, status=Status.CANCELLED, reason=reason, ended=now).noted(entry)
 
 

@@ -28,14 +28,12 @@ class Recorder:
         self,
         sink: Sink,
         store: RescueStore,
-        dry_run: bool,
         watch: Callable[[Sequence[Record]], None] = _nobody_watches,
         patience: Patience | None = None,
     ) -> None:
         """*watch* is shown every record once it is safe."""
         self._sink = sink
         self._store = store
-        self._dry_run = dry_run
         self._watch = watch
         self._patience = patience or Patience()
         # Intake and executor may both be at one journal: whoever comes second finds it written.
@@ -77,7 +75,7 @@ class Recorder:
         return self._turns.setdefault(name, asyncio.Lock())
 
     def _pending(self, rescue: Rescue) -> list[Record]:
-        return records(rescue, self._dry_run)[rescue.recorded :]
+        return records(rescue)[rescue.recorded :]
 
     async def _mark(self, written: Rescue) -> None:
         length = len(written.journal)

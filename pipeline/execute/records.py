@@ -6,6 +6,7 @@ from hashlib import blake2s
 from pipeline.execute.ecs import (
     FAULTS,
     Json,
+    admission_part,
     decision_part,
     document,
     event,
@@ -15,30 +16,39 @@ from pipeline.execute.ecs import (
     present,
     rescue_part,
 )
+from pipeline.execute.history import Known, history, incident_part
 from pipeline.model.fault import NodeFault
 from pipeline.model.plan import Skip
-from pipeline.model.rescue import Entry, EventAction, Rescue
+from pipeline.model.rescue import Entry, EventAction, Member, Rescue
 from sinks.base import Record
 
+_ADMISSIONS = {
+    EventAction.STEP_STARTED: "go",
+    EventAction.RESCUE_HELD: "hold",
+    EventAction.RESCUE_CANCELLED: "cancel",
+}
 
-def records(rescue: Rescue, dry_run: bool) -> list[Record]:
+
+def records(rescue: Rescue) -> list[Record]:
     """Return one record per journal entry, in order.
 
     The id is the rescue's name, the entry's number and a digest of what happened: the same entry has the same id
     whenever it is written, and another run over the same log that does something else at its place has another one.
     """
-    return [_of_entry(rescue, number, entry, dry_run) for number, entry in enumerate(rescue.journal)]
+    known = zip(rescue.journal, history(rescue), strict=True)
+    return [_of_entry(rescue, number, entry, then) for number, (entry, then) in enumerate(known)]
 
 
-def _of_entry(rescue: Rescue, number: int, entry: Entry, dry_run: bool) -> Record:
-    record_id = f"{rescue.name}/{number}" + (f"/{_digest(entry, dry_run)}" if number else "")
+def _of_entry(rescue: Rescue, number: int, entry: Entry, then: Known) -> Record:
+    record_id = f"{rescue.name}/{number}" + (f"/{_digest(entry, rescue.dry_run)}" if number else "")
     started = _started(rescue, number, entry)
     own = {
-        "fault": fault_part(rescue.cause, *_seen(rescue, number)),
-        "node": node_part(rescue.cause),
-        "rescue": rescue_part(rescue, dry_run),
+        "fault": fault_part(then.about),
+        "node": node_part(then.about.fault),
+        "rescue": rescue_part(rescue),
         **present(
-            decision=decision_part(entry.plan) if entry.plan else None,
+            incident=incident_part(then) if entry.step is None else None,
+            decision=_decision(entry, then),
             step=_step(entry),
         ),
     }
@@ -50,22 +60,13 @@ def _of_entry(rescue: Rescue, number: int, entry: Entry, dry_run: bool) -> Recor
         own,
     )
     if entry.action in FAULTS:
-        body = {**body, "log": log_part(rescue.cause.fault)}
+        body = {**body, "log": log_part(then.about.fault.fault)}
     return Record(record_id, entry.time, body)
 
 
 def _digest(entry: Entry, dry_run: bool) -> str:
     told = (entry.time.isoformat(), entry.action, entry.step, entry.reason, entry.message, dry_run)
     return blake2s(repr(told).encode(), digest_size=4).hexdigest()
-
-
-def _seen(rescue: Rescue, number: int) -> tuple[int, datetime, datetime]:
-    """Count, first and last time as they were known when the entry was made: rewritten, the record must be the same."""
-    first = last = rescue.cause.time
-    counts = [entry for entry in rescue.journal[: number + 1] if entry.action is EventAction.FAULT_REPEATED]
-    if not counts:
-        return 1, first, last
-    return int(counts[-1].details["count"]), first, counts[-1].time
 
 
 def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:
@@ -78,6 +79,16 @@ def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:
     return starts[-1] if starts else None
 
 
+def _decision(entry: Entry, then: Known) -> Json | None:
+    """What was planned, or answered before a step; of a fault that joined, what it leads to by itself."""
+    decision = then.about.decision if entry.action is EventAction.FAULT_JOINED else entry.plan
+    if decision is not None:
+        return decision_part(decision)
+    if entry.guards and entry.action in _ADMISSIONS:
+        return admission_part(_ADMISSIONS[entry.action], entry.reason, entry.guards)
+    return None
+
+
 def _step(entry: Entry) -> Json | None:
     if entry.step is None:
         return None
@@ -85,35 +96,45 @@ def _step(entry: Entry) -> Json | None:
     return present(action=entry.step, reason=entry.reason, details=details or None)
 
 
-def skip_records(name: str, found: NodeFault, skip: Skip, now: datetime) -> list[Record]:
-    """Return the two records of a fault that leads to no rescue: that it was seen, and why nothing follows."""
+def skip_records(name: str, found: NodeFault, skip: Skip, now: datetime, known: Known | None = None) -> list[Record]:
+    """Return the two records of a fault that leads to no rescue: that it was seen, and why nothing follows.
+
+    *known* is the incident that it belongs to, where others do too.
+    """
     fault = found.fault
     seen = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: {fault.message}"
+    # The reason is in the id: decided anew, by other policies, the same line may lead to a plan or to another skip.
+    told = (
+        (f"{name}/0", EventAction.FAULT_DETECTED, seen, None),
+        (f"{name}/{skip.reason}", EventAction.FAULT_SKIPPED, skip.detail, skip),
+    )
+    member = Member(name, found, 1, found.time, found.time, skip)
     return [
-        _of_skipped(f"{name}/0", 0, found, now, EventAction.FAULT_DETECTED, seen, None),
-        # The reason is in the id: decided anew, by other policies, the same line may lead to a plan or to another skip.
-        _of_skipped(f"{name}/{skip.reason}", 1, found, now, EventAction.FAULT_SKIPPED, skip.detail, skip),
+        _without_rescue(
+            member,
+            now,
+            message,
+            event(record_id, action, number, str(why.reason) if why else None),
+            present(incident=incident_part(known) if known else None, decision=decision_part(why) if why else None),
+        )
+        for number, (record_id, action, message, why) in enumerate(told)
     ]
 
 
-def repeat_record(name: str, found: NodeFault, count: int, first_seen: datetime, last_seen: datetime) -> Record:
-    """Return the record that says how often a skipped fault was seen by now; its id holds the count."""
-    record_id = f"{name}/repeated/{count}"
-    message = f"{found.fault.kind} {found.fault.code} on {found.node or 'an unnamed node'}: seen {count} times"
-    own = {"fault": fault_part(found, count, first_seen, last_seen), "node": node_part(found)}
-    part = event(record_id, EventAction.FAULT_REPEATED, count, None, first_seen, last_seen)
-    body = document(last_seen, found.node, message, part, own)
-    return Record(record_id, last_seen, {**body, "log": log_part(found.fault)})
+def repeat_record(member: Member, known: Known | None = None) -> Record:
+    """Return the record that says how often a fault without rescue was seen by now; its id holds the count."""
+    found, record_id = member.fault, f"{member.name}/repeated/{member.count}"
+    fault = found.fault
+    message = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: seen {member.count} times"
+    part = event(
+        record_id, EventAction.FAULT_REPEATED, member.count, None, start=member.first_seen, end=member.last_seen
+    )
+    own = present(incident=incident_part(known) if known else None)
+    return _without_rescue(member, member.last_seen, message, part, own)
 
 
-def _of_skipped(
-    record_id: str, number: int, found: NodeFault, now: datetime, action: EventAction, message: str, skip: Skip | None
-) -> Record:
-    own = {
-        "fault": fault_part(found, 1, found.time, found.time),
-        "node": node_part(found),
-        **present(decision=decision_part(skip) if skip else None),
-    }
-    reason = str(skip.reason) if skip else None
-    body = document(now, found.node, message, event(record_id, action, number, reason), own)
-    return Record(record_id, now, {**body, "log": log_part(found.fault)})
+def _without_rescue(member: Member, time: datetime, message: str, event_part: Json, own: Json) -> Record:
+    found = member.fault
+    parts = {"fault": fault_part(member), "node": node_part(found), **own}
+    body = document(time, found.node, message, event_part, parts)
+    return Record(event_part["id"], time, {**body, "log": log_part(found.fault)})

@@ -5,16 +5,22 @@ from datetime import datetime
 from typing import Protocol
 
 from pipeline.errors import ConflictError, NotFoundError
+from pipeline.model.occurrence import Gpu, Occurrence
 from pipeline.model.rescue import Rescue
 
 
 class RescueStore(Protocol):
-    """Holds rescues by name.
+    """Holds rescues by name, and beside them the occurrences that rules with `repeat` count.
 
     Reading is from a cache. It may lag behind what other processes write, but never behind this one: what `create` and
     `save` return is what `get`, `all`, `open` and `on_node` show from then on, or something newer. Writing compares and
     sets.
     """
+
+    @property
+    def generation(self) -> int:
+        """A number that grows with each create and save that the cache shows."""
+        ...
 
     def get(self, name: str) -> Rescue | None:
         """Return the rescue of that name, if there is one."""
@@ -30,6 +36,10 @@ class RescueStore(Protocol):
 
     def open(self) -> Sequence[Rescue]:
         """Return the rescues that have not ended, oldest first."""
+        ...
+
+    def unfinished(self) -> Sequence[Rescue]:
+        """Return the rescues that are open, or whose records are not all safe yet, oldest first."""
         ...
 
     def on_node(self, node: str) -> Sequence[Rescue]:
@@ -54,6 +64,24 @@ class RescueStore(Protocol):
 
     async def changed(self) -> None:
         """Return after the next create or save, whoever made it."""
+        ...
+
+    def occurrence(self, name: str) -> Occurrence | None:
+        """Return the occurrence that was noted by that name, if it is remembered."""
+        ...
+
+    def occurrences(self, gpu: Gpu) -> Sequence[Occurrence]:
+        """Return what was noted of every GPU that shares board serial, UUID or place with this one, first seen first.
+
+        What was last seen more than 30 days (`repeat.LONGEST`) before the newest of all may be forgotten.
+        """
+        ...
+
+    async def note(self, occurrence: Occurrence) -> None:
+        """Save an occurrence; one of its name that is there already spans the time of both from then on.
+
+        May raise TemporaryError.
+        """
         ...
 
 

@@ -7,20 +7,30 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.errors import ConflictError, NotFoundError
+from pipeline.execute.occurrences_memory import OccurrenceIndex
+from pipeline.model.occurrence import Gpu, Occurrence
 from pipeline.model.rescue import Rescue
 
 _KEPT_ENDED = 10_000
 
 
 class MemoryStore:
-    """Keeps every open rescue, and of the ended ones the newest 10,000."""
+    """Keeps every open rescue, of the ended ones the newest 10,000, and the newest 50,000 occurrences."""
 
     def __init__(self) -> None:
         self._rescues: dict[str, Rescue] = {}
         self._by_node: dict[str, set[str]] = defaultdict(set)
         self._open: dict[str, None] = {}
+        self._unrecorded: dict[str, None] = {}
         self._ended: dict[str, None] = {}
         self._changed = asyncio.Event()
+        self._generation = 0
+        self._occurrences = OccurrenceIndex()
+
+    @property
+    def generation(self) -> int:
+        """How many creates and saves there were."""
+        return self._generation
 
     def get(self, name: str) -> Rescue | None:
         """Return the rescue of that name, if there is one."""
@@ -37,6 +47,10 @@ class MemoryStore:
     def open(self) -> Sequence[Rescue]:
         """Return the rescues that have not ended, oldest first."""
         return self._oldest_first(self._open)
+
+    def unfinished(self) -> Sequence[Rescue]:
+        """Return the rescues that are open, or whose records are not all safe yet, oldest first."""
+        return self._oldest_first({**self._open, **self._unrecorded})
 
     def on_node(self, node: str) -> Sequence[Rescue]:
         """Return the rescues of one node, oldest first."""
@@ -69,6 +83,18 @@ class MemoryStore:
         """Return after the next create or save."""
         await self._changed.wait()
 
+    def occurrence(self, name: str) -> Occurrence | None:
+        """Return the occurrence that was noted by that name, if it is remembered."""
+        return self._occurrences.get(name)
+
+    def occurrences(self, gpu: Gpu) -> Sequence[Occurrence]:
+        """Return what was noted of every GPU that shares board serial, UUID or place with this one."""
+        return self._occurrences.of(gpu)
+
+    async def note(self, occurrence: Occurrence) -> None:
+        """Remember an occurrence; one of its name spans the time of both from then on."""
+        self._occurrences.put(occurrence)
+
     def _oldest_first(self, names: Iterable[str]) -> list[Rescue]:
         return sorted((self._rescues[name] for name in names), key=lambda rescue: (rescue.created, rescue.name))
 
@@ -83,6 +109,11 @@ class MemoryStore:
                 self._forget_oldest()
         else:
             self._open[saved.name] = None
+        if saved.recorded < len(saved.journal):
+            self._unrecorded[saved.name] = None
+        else:
+            self._unrecorded.pop(saved.name, None)
+        self._generation += 1
         self._changed.set()
         self._changed = asyncio.Event()
         return saved

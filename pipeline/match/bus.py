@@ -36,14 +36,17 @@ class Falls:
 
     Two GPUs of a node may fall at once: the first named is the first fallen. Nothing is kept for longer than *window*
     of the lines' own time, nor for more than *max_nodes* nodes and *max_gpus* GPUs of each; the oldest are forgotten.
+    `uses` is how often lines have had to do with it: what a line tells then may be told otherwise the next time.
     """
 
     def __init__(self, max_nodes: int = 1024, max_gpus: int = 32, window: timedelta = timedelta(seconds=10)) -> None:
         self._nodes: OrderedDict[str | None, deque[tuple[str, datetime | None]]] = OrderedDict()
         self._max_nodes, self._max_gpus, self._window = max_nodes, max_gpus, window
+        self.uses = 0
 
     def named(self, line: LogLine, pci: str) -> None:
         """Note that a first line named *pci*."""
+        self.uses += 1
         self._nodes.setdefault(line.node, deque(maxlen=self._max_gpus)).append((pci, line.time))
         self._nodes.move_to_end(line.node)
         if len(self._nodes) > self._max_nodes:
@@ -51,6 +54,7 @@ class Falls:
 
     def taken(self, line: LogLine) -> str | None:
         """Return and forget the GPU that was named first on the line's node; None if none was, or too long ago."""
+        self.uses += 1
         waiting = self._nodes.get(line.node, deque())
         found = None
         while waiting and found is None:

@@ -6,9 +6,11 @@ what printk, syslog and shippers put before a message, but not inside another pr
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pipeline.match.drill import before_tag, before_text
+from pipeline.model.fault import Drill
 from pipeline.model.line import LogLine
 
 _FLAGS = re.IGNORECASE | re.ASCII
@@ -61,7 +63,8 @@ class Message:
 
     `driver` is who wrote it, None where that is not an NVIDIA driver; `body` is what follows the driver's tag, else the
     whole text. `device` is the NVSwitch that the tag names (`nvswitch2`). `quoted` is whether the tag stands where it
-    does not count.
+    does not count. `drill` is how the mark of a drill means it, which no longer stands in the text; `spoilt` whether
+    there is a mark that is not whole, or not in its place.
     """
 
     line: LogLine
@@ -71,6 +74,8 @@ class Message:
     driver: Driver | None = None
     device: str | None = None
     quoted: bool = False
+    drill: Drill | None = None
+    spoilt: bool = False
 
 
 def read_message(line: LogLine, text: str) -> Message:
@@ -80,10 +85,16 @@ def read_message(line: LogLine, text: str) -> Message:
     text = _without_line_end(text.strip(" \t\r\n\0"))
     folded = text.encode("utf-8", "replace").lower()
     tag = _TAG.search(text) if b"nvrm" in folded or b"nvidia-nvswitch" in folded else None
+    header = text[: tag.start()] if tag else ""
+    mark = before_tag(header) if tag else before_text(text)
+    if mark.damaged:
+        return Message(line, text, folded, text, quoted=tag is not None, spoilt=True)
+    if mark.drill is not None:
+        unmarked = mark.rest + text[tag.start() :] if tag else mark.rest
+        return replace(read_message(line, unmarked), drill=mark.drill)
     if tag is None:
         return Message(line, text, folded, text)
-    header = text[max(0, tag.start() - _HEADER) : tag.start()]
-    if header and _FOREIGN.search(header if line.kernel_time is None else f"[] {header}"):
+    if header and _FOREIGN.search(header[-_HEADER:] if line.kernel_time is None else f"[] {header[-_HEADER:]}"):
         # The brackets stand for the kernel time, which decoding took off.
         return Message(line, text, folded, text, quoted=True)
     body, device = text[tag.end() :], tag["device"]

@@ -12,7 +12,7 @@ def report(fault: Fault, line_no: int) -> dict[str, Any]:
     """Return what was read off input line *line_no* (from 1), ready for JSON.
 
     `kind`, `code`, `pci`, `pid`, `name` and `message` are always there, and an SXid always says `companion`,
-    `severity_word` and `link`; everything else only where it applies. `time` is ISO 8601 in UTC.
+    `severity_word` and `link`; everything else only where it applies. `time` is ISO 8601 in UTC, `drill` dry or real.
     """
     found: dict[str, Any] = {
         "line_no": line_no,
@@ -36,4 +36,6 @@ def report(fault: Fault, line_no: int) -> dict[str, Any]:
         found["recovery_action"] = asdict(fault.recovery_action)
     if fault.nvlink5:
         found["nvlink5"] = asdict(fault.nvlink5)
+    if fault.drill:
+        found["drill"] = str(fault.drill)
     return found

@@ -33,6 +33,11 @@ class Drill(StrEnum):
     DRY = "dry"
     REAL = "real"
 
+    @property
+    def mark(self) -> str:
+        """What such a line begins with, before the message itself: `gpu-rescue-drill: NVRM: Xid ...`."""
+        return "gpu-rescue-drill:" if self is Drill.DRY else "gpu-rescue-drill-for-real:"
+
 
 @dataclass(frozen=True, slots=True)
 class RecoveryAction:

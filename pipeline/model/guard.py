@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Guard(StrEnum):
-    """One question each; the order is that in which they are asked: of a fault first, of a rescue then."""
+    """One question each, of a fault by the gate, of a rescue before a step by admission, or by both."""
 
     ORIGIN = "origin"
     DRILL = "drill"
@@ -15,6 +15,7 @@ class Guard(StrEnum):
     AGE = "age"
     BOOT = "boot"
     LAST_RESCUE = "last-rescue"
+    TAKEN_OVER = "taken-over"
     ONE_PER_NODE = "one-per-node"
     FAILED_REBOOT = "failed-reboot"
     FABRIC = "fabric"

@@ -16,13 +16,19 @@ OFFLINE_REASON = "rescue.ksyun.com/offline-reason"
 """Annotation: the rescue and the fault for which the node was taken out."""
 
 WARM_STANDBY = "rescue.ksyun.com/warm-standby"
-"""Label of a node that stands by, cordoned, to take another one's place."""
+"""Label of a node that stands by, cordoned, to take another one's place; the setting `standby.label` names another."""
 
 STANDBY_FOR = "rescue.ksyun.com/standby-for"
-"""Annotation: the name of the rescue that put this standby into service."""
+"""Annotation: the name of the rescue that put this standby into service. Who puts it back by hand takes it off."""
 
 STANDBY_LABEL = "rescue.ksyun.com/standby-label"
-"""Annotation of a standby in service: the value that its label had, so that it can be put back."""
+"""Annotation of a standby in service: the label that it had, as `key=value`, which is what `kubectl label` takes.
+
+The key goes with it, so that a standby gets its own label back when the settings name another one meanwhile.
+"""
 
 IGNORE = "rescue.ksyun.com/ignore"
 """Annotation with which people opt a node out (`true`): nothing is done to it."""
+
+NEWCOMER = "rescue.ksyun.com/newcomer"
+"""Annotation of a node of a simulated cluster that is known from a replayed log alone."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
-from pipeline.model.plan import ActionName, Plan
+from pipeline.model.plan import ActionName, Decision, Plan
 
 
 class Status(StrEnum):
@@ -118,13 +118,17 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One fault of an incident and how often it was seen; `name` is that of its own line, as if it had led."""
+    """One fault of an incident and how often it was seen; `name` is that of its own line, as if it had opened it.
+
+    `decision` is what it leads to by itself: a plan, which is merged with that of the others, or nothing, and why.
+    """
 
     name: str
     fault: NodeFault
     count: int
     first_seen: datetime
     last_seen: datetime
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,15 @@ class Rescue:
     revision: int = 0
     members: tuple[Member, ...] = ()
     dry_run: bool = False
+
+    @property
+    def faults(self) -> tuple[NodeFault, ...]:
+        """The faults of its incident, the one that opened it first."""
+        return tuple(member.fault for member in self.members)
+
+    def member(self, name: str) -> Member | None:
+        """Return the member of that name, if there is one."""
+        return next((member for member in self.members if member.name == name), None)
 
     @property
     def begun(self) -> bool:

@@ -89,6 +89,7 @@ class FileSource:
         self._settings = settings
         self._clock = clock or WallClock()
         self._pause = pause
+        self._path, self._name = os.fsencode(settings.path), settings.path.name
         self._lines = Lines(wanted)
         self._positions = (
             PositionFile(settings.positions, str(settings.path.absolute()), Mark, self._clock)
@@ -195,9 +196,8 @@ class FileSource:
         ]
 
     def _position(self, file: LogFile, line: Line) -> str:
-        path = self._settings.path
-        what = b"\0".join((os.fsencode(path), str(file.generation).encode(), line.payload))
-        return f"{path.name}:{line.start}@{blake2s(what, digest_size=6).hexdigest()}"
+        what = b"\0".join((self._path, str(file.generation).encode(), line.payload))
+        return f"{self._name}:{line.start}@{blake2s(what, digest_size=6).hexdigest()}"
 
     async def _acknowledge(self, ticket: Ticket[Mark]) -> None:
         self._outstanding.acknowledge(ticket)

@@ -8,7 +8,8 @@ from pipeline.sources.port import Wanted
 LONGEST_LINE = 4 * 1024 * 1024
 """Bytes of one line that are held in memory; a longer line is handed out in pieces of this size."""
 
-_SPLIT_BELOW = 2048
+_PIECE = 2048
+"""Bytes that are tested at once: with one wanted line in a hundred, larger or smaller pieces cost more."""
 
 
 class Line(NamedTuple):
@@ -65,22 +66,20 @@ class Lines:
 def _picked(block: bytes, wanted: Wanted) -> Iterator[tuple[int, bytes]]:
     """Yield offset and bytes of the wanted lines of a block of whole lines.
 
-    Halves that hold nothing wanted are dropped whole, so that noise costs a search through it and nothing per line.
+    Pieces that hold nothing wanted are dropped whole, so that noise costs a search through it and nothing per line.
     """
-    open_parts = [(0, block)]
-    while open_parts:
-        start, part = open_parts.pop()
-        if not part or not wanted(part):
-            continue
-        if len(part) > _SPLIT_BELOW:
-            middle = part.rfind(b"\n", 0, len(part) // 2) + 1 or part.find(b"\n") + 1
-            if middle < len(part):
-                open_parts += [(start + middle, part[middle:]), (start, part[:middle])]
-                continue
-        for line in part[:-1].split(b"\n"):
-            if wanted(line):
-                yield start, line
-            start += len(line) + 1
+    start = 0
+    while start < len(block):
+        # A line that is longer than a piece is a piece.
+        end = block.rfind(b"\n", start, start + _PIECE) + 1 or block.find(b"\n", start) + 1
+        piece = block[start:end]
+        if wanted(piece):
+            at = start
+            for line in piece[:-1].split(b"\n"):
+                if wanted(line):
+                    yield at, line
+                at += len(line) + 1
+        start = end
 
 
 def _trimmed(line: bytes) -> bytes:

@@ -70,7 +70,8 @@ def test_the_embedded_run_rescues_what_the_sample_log_tells(tmp_path: Path) -> N
     }
     assert _told(records, "rescue-failed") == {"gpu-a100-03": ["reboot-timeout"]}
     assert _told(records, "rescue-held") == {"gpu-b200-01": ["max-nodes"]}
-    assert _told(records, "rescue-cancelled") == {"gpu-h100-01": ["folded"]}
+    assert _told(records, "fault-joined") == {"gpu-h100-01": ["no-rescue-needed", ""]}
+    assert _told(records, "rescue-cancelled") == {}
     assert _told(records, "fault-skipped")["gpu-h100-04"] == ["stale", "unknown-code"]
     assert _told(records, "fault-skipped")["gpu-b200-01"] == ["drill"]
     assert "seen: repeats of these: 47" in out
@@ -207,20 +208,67 @@ def test_explain_tells_every_rule_and_what_would_follow(tmp_path: Path) -> None:
     assert (told["fault"]["code"], told["node"]["lookup"], told["detail"]) == (79, "found", None)
     assert told["decision"]["policy"] == "off-the-bus"
     assert [rule["policy"] for rule in told["decision"]["considered"] if rule["matched"]] == ["off-the-bus", "global"]
-    assert len(told["decision"]["considered"]) == 4
-    assert told["admission"] == "could start now"
+    assert len(told["decision"]["considered"]) == 6
+    assert {state["verdict"] for state in told["decision"]["guards"]} == {"passed"}
+    assert (told["admission"]["outcome"], told["admission"]["message"]) == ("go", "the first step could start now")
+    assert [state["guard"] for state in told["decision"]["guards"] + told["admission"]["guards"]] == _GUARDS
+    assert told["waits"] == {}
+
+
+_GUARDS = [
+    *("origin", "drill", "line", "node", "opt-out", "age", "boot", "last-rescue"),
+    *("taken-over", "node", "opt-out", "boot", "age", "one-per-node", "failed-reboot", "fabric"),
+    *("cool-down", "windows", "breaker", "group-breaker"),
+]
+
+
+def test_explain_shows_the_parts_of_a_record(tmp_path: Path) -> None:
+    schema = json.loads(_run("schema", "record", cwd=tmp_path)[0])
+    part = Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/decision"})
+    told = json.loads(_run("explain", "--node", "gpu-a100-01", OFF_THE_BUS, cwd=tmp_path)[0])
+    del told["admission"]["message"]
+    assert [error.message for found in ("decision", "admission") for error in part.iter_errors(told[found])] == []
+
+
+def test_explain_says_what_would_hold_and_what_would_wait(tmp_path: Path) -> None:
+    overrides = ["--set", "guards.max_nodes=0", "--set", "guards.windows.deny=[{}]"]
+    told = json.loads(_run("explain", *overrides, "--node", "gpu-a100-01", OFF_THE_BUS, cwd=tmp_path)[0])
+    assert (told["admission"]["outcome"], told["admission"]["reason"]) == ("hold", "max-nodes")
+    assert [state["guard"] for state in told["admission"]["guards"] if state["verdict"] == "holds"] == ["breaker"]
+    assert list(told["waits"]) == ["enableWarmStandby", "drain", "reboot"]
+    assert told["waits"]["drain"] == "no maintenance window opens for drain within a year (windows)"
+
+
+def test_explain_reads_the_configuration_and_the_cluster_it_is_given(tmp_path: Path) -> None:
+    cluster = "nodes:\n- {name: gpu-a100-01, annotations: {rescue.ksyun.com/ignore: 'true'}}\n"
+    (tmp_path / "cluster.yaml").write_text(cluster)
+    config = (
+        "sources: [{type: stdin}]\ncluster: {type: simulated, nodes: cluster.yaml}\nsinks: [{type: file, path: r}]\n"
+    )
+    (tmp_path / "mine.yaml").write_text(config)
+    told = json.loads(_run("explain", "-c", "mine.yaml", "--node", "gpu-a100-01", OFF_THE_BUS, cwd=tmp_path)[0])
+    assert (told["decision"]["reason"], told["admission"]) == ("opted-out", None)
+    assert [state["guard"] for state in told["decision"]["guards"] if state["verdict"] == "skips"] == ["opt-out"]
+
+
+def test_a_window_that_is_none_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("guards:\n  windows:\n    allow:\n    - from: 22:00\n      to: '06:00'\n")
+    _, err = _run("check", "-c", "mine.yaml", cwd=tmp_path, code=2)
+    told = "mine.yaml:4: guards.windows.allow.0.from: 1320 is neither a time of day nor a date; write a time of day in"
+    assert told in err
 
 
 def test_explain_says_what_the_guards_would_say(tmp_path: Path) -> None:
     out, _ = _run("explain", f"<3>1 2024-07-04T11:09:40Z gpu-a100-01 kernel - - - {OFF_THE_BUS}", cwd=tmp_path)
     told = json.loads(out)
     assert (told["decision"]["outcome"], told["decision"]["reason"], told["admission"]) == ("skip", "stale", None)
-    assert len(told["decision"]["considered"]) == 4
+    assert [state["guard"] for state in told["decision"]["guards"] if state["verdict"] == "skips"] == ["age"]
+    assert len(told["decision"]["considered"]) == 6
 
 
 def test_explain_takes_a_node_that_nobody_knew_as_run_does(tmp_path: Path) -> None:
     told = json.loads(_run("explain", "--node", "my-node", OFF_THE_BUS, cwd=tmp_path)[0])
-    assert (told["node"]["lookup"], told["admission"]) == ("found", "could start now")
+    assert (told["node"]["lookup"], told["admission"]["outcome"]) == ("found", "go")
 
 
 def test_explain_needs_a_fault(tmp_path: Path) -> None:
@@ -232,7 +280,7 @@ def test_check_finds_nothing_wrong_with_what_ships(tmp_path: Path) -> None:
     out, err = _run("check", "--online", cwd=tmp_path)
     assert err == ""
     assert "configuration: ok" in out
-    assert "cluster (simulated): ok, simulated, 12 nodes" in out
+    assert "cluster (simulated): ok, simulated, 52 nodes" in out
 
 
 def test_check_tells_every_mistake_with_its_place(tmp_path: Path) -> None:
@@ -244,7 +292,7 @@ def test_check_tells_every_mistake_with_its_place(tmp_path: Path) -> None:
     policy.write_text(policy.read_text().replace("name: cordon", "name: condor", 1))
     out, err = _run("check", "-c", "pipeline.yaml", "--set", "patterns=[patterns]", cwd=tmp_path, code=2)
     assert "patterns/mine.yaml:3: " in err
-    assert "policies/reboot.yaml:11: " in err
+    assert "policies/reboot.yaml:13: " in err
     assert "configuration: ok" in out
 
 
@@ -294,14 +342,14 @@ def test_a_variable_of_a_kubernetes_service_is_no_setting(tmp_path: Path) -> Non
     _run("check", cwd=tmp_path, environment=_environment(**given))
 
 
-@pytest.mark.parametrize("command", ["run", "match", "check", "explain", "records", "schema"])
+@pytest.mark.parametrize("command", ["run", "match", "check", "explain", "backtest", "records", "schema"])
 def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) -> None:
     out, _ = _run(command, "--help", cwd=tmp_path)
     assert "Example:" in out
     assert f"gpu-rescue {command}" in out
 
 
-@pytest.mark.parametrize("what", ["config", "record", "policy"])
+@pytest.mark.parametrize("what", ["config", "record", "policy", "backtest"])
 def test_every_schema_is_a_json_schema(what: str, tmp_path: Path) -> None:
     schema = json.loads(_run("schema", what, cwd=tmp_path)[0])
     Draft202012Validator.check_schema(schema)
@@ -339,7 +387,8 @@ def test_a_run_goes_on_when_the_reader_of_its_output_has_gone(tmp_path: Path) ->
     done = subprocess.run(
         ["sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=True, env=_environment()
     )
-    assert (len(done.stdout.splitlines()), done.stderr) == (1, b"")
+    warned = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert (len(done.stdout.splitlines()), warned) == (1, ["standby.last-taken"])
     assert "gpu-a100-03" in _told(_records(tmp_path), "rescue-failed")
 
 
@@ -401,3 +450,15 @@ def test_a_stream_that_cannot_show_a_character_shows_another(tmp_path: Path) -> 
     plain = _environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
     out, _ = _run("run", "--source", "-", cwd=tmp_path, stdin=log, environment=plain)
     assert "xid 62 on n1" in out
+
+
+def test_a_journal_of_other_machines_is_rescued_on_simulated_ones_whose_boots_are_others(tmp_path: Path) -> None:
+    journal = {
+        "__REALTIME_TIMESTAMP": "1709625600000000",
+        "_HOSTNAME": "gpu-9",
+        "_BOOT_ID": "b03ed610f21d46ab8243a495ba5a0058",
+        "_TRANSPORT": "kernel",
+        "MESSAGE": OFF_THE_BUS,
+    }
+    _run("run", "--source", "-", cwd=tmp_path, stdin=json.dumps(journal).encode() + b"\n")
+    assert list(_told(_records(tmp_path), "rescue-succeeded")) == ["gpu-9"]

@@ -1,6 +1,6 @@
 """One action of a plan by itself: its runner is called by hand, and what it answers is kept as the executor would."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,15 +27,29 @@ NEVER = Budget("never", "team", selector={"job": "train"}, min_available=1)
 
 
 class RoughCluster(SimulatedCluster):
-    """A cluster whose nodes can be without a boot id, and that lets nobody touch the pods of some namespaces."""
+    """A cluster whose nodes can be without a boot id, and that lets nobody touch the pods of some namespaces.
+
+    `before_patch` is what somebody else does, once, when the next patch is on its way; `refuses` names nodes that the
+    server lets nobody patch.
+    """
 
     bootless = False
     forbidden: frozenset[str] = frozenset()
     more = ""
+    before_patch: Callable[[], object] | None = None
+    refuses: frozenset[str] = frozenset()
 
     async def get_node(self, name: str) -> Node:
         node = await super().get_node(name)
         return replace(node, boot_id="") if self.bootless else node
+
+    async def patch_node(self, name: str, patch: NodePatch, resource_version: str) -> Node:
+        if self.before_patch is not None:
+            meddle, self.before_patch = self.before_patch, None
+            meddle()
+        if name in self.refuses:
+            raise PermanentError(f"node {name} may not be patched")
+        return await super().patch_node(name, patch, resource_version)
 
     async def evict(self, pod: Pod) -> None:
         self._refuse(pod)

@@ -7,10 +7,12 @@ from typing import Any
 from pipeline.clock import ManualClock
 from pipeline.cluster.memory import SimulatedCluster
 from pipeline.decide.guards import GuardSettings
+from pipeline.decide.standby import StandbySettings
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
 from pipeline.execute.actions.offline import OfflineRunner
 from pipeline.execute.actions.reboot import RebootRunner
+from pipeline.execute.actions.replenish import ReplenishRunner
 from pipeline.execute.actions.standby import StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.execute.executor import Executor, Runners
@@ -33,14 +35,17 @@ def gpu_node(name: str = "gpu-1", **given: Any) -> Node:
     return Node(name, **values)
 
 
-def runners(cluster: SimulatedCluster, rebooter: Rebooter) -> Runners:
+def runners(cluster: SimulatedCluster, rebooter: Rebooter, standby: StandbySettings | None = None) -> Runners:
     """Every action, over one cluster."""
+    standby = standby or StandbySettings()
+    uncordon = UncordonRunner(cluster)
+    replenish = ReplenishRunner(cluster, uncordon, lambda: (), standby.label)
     return {
         ActionName.CORDON: CordonRunner(cluster),
         ActionName.DRAIN: DrainRunner(cluster),
         ActionName.REBOOT: RebootRunner(cluster, rebooter),
-        ActionName.UNCORDON: UncordonRunner(cluster),
-        ActionName.WARM_STANDBY: StandbyRunner(cluster, lambda: (), lambda nodes: nodes[0]),
+        ActionName.UNCORDON: replenish if standby.replenish else uncordon,
+        ActionName.WARM_STANDBY: StandbyRunner(cluster, lambda: (), standby.label, lambda: (), lambda nodes: nodes[0]),
         ActionName.OFFLINE: OfflineRunner(cluster),
     }
 
@@ -58,6 +63,7 @@ class World:
         sink: WatchedSink | None = None,
         rebooter: Rebooter | None = None,
         guards: GuardSettings | None = None,
+        standby: StandbySettings | None = None,
         clock: ManualClock | None = None,
     ) -> None:
         self.clock = clock or ManualClock(NOON)
@@ -65,15 +71,15 @@ class World:
         self.store = store or MemoryStore()
         self.sink = sink or WatchedSink()
         self.rebooter = rebooter or SimulatedRebooter(self.cluster)
-        self.guards = guards or GuardSettings()
+        self.guards = guards or GuardSettings(max_percent=100)
+        self.standby = standby or StandbySettings()
         self.executor = self.new_executor()
 
     def new_executor(self) -> Executor:
         """Another process over the same world."""
-        recorder = Recorder(self.sink, self.store, dry_run=False)
-        return Executor(
-            self.store, self.cluster, runners(self.cluster, self.rebooter), recorder, self.guards, self.clock
-        )
+        recorder = Recorder(self.sink, self.store)
+        actions = runners(self.cluster, self.rebooter, self.standby)
+        return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock)
 
     async def run(self, until: datetime | None = None) -> None:
         """Let time pass until every rescue has ended, or until *until*; the clock stops where that is."""

@@ -18,6 +18,7 @@ from pipeline.cluster.memory.watch import Watch
 from pipeline.cluster.memory.workloads import Workloads
 from pipeline.errors import ConflictError, PermanentError, TemporaryError
 from pipeline.model.node import Node, NodePatch, Pod
+from pipeline.model.ownership import NEWCOMER
 
 _NEWCOMER_GPUS = 8
 
@@ -40,7 +41,7 @@ class SimulatedCluster:
         timings: Timings | None = None,
     ) -> None:
         """Begin with these nodes and pods. A node without a boot id gets one; a pod's node must be among the nodes."""
-        timings = timings or Timings()
+        self.timings = timings = timings or Timings()
         self.troubles = Troubles()
         self._clock = clock
         self._timeline = Timeline()
@@ -174,14 +175,16 @@ class SimulatedCluster:
         return self._install(node, now)
 
     def newcomer(self, host: str) -> Node:
-        """Return the node of that name; there is one from now on, with eight GPUs and no labels.
+        """Return the node of that name; there is one from now on, with eight GPUs and no labels, marked as a newcomer.
 
         Any name will do, also one that no API server would take: it comes out of somebody's log.
         """
         now = self.settle()
         if host in self._objects:
             return self._objects.get(host)
-        return self._install(Node(host, "", gpus=_NEWCOMER_GPUS, gpus_allocatable=_NEWCOMER_GPUS), now)
+        marks = {NEWCOMER: "true"}
+        node = Node(host, "", annotations=marks, gpus=_NEWCOMER_GPUS, gpus_allocatable=_NEWCOMER_GPUS)
+        return self._install(node, now)
 
     def edit_node(self, name: str, patch: NodePatch) -> Node:
         """Change a node whatever its version, as `kubectl label` and `kubectl annotate --overwrite` do."""

@@ -41,6 +41,12 @@ class NodeSpec(Strict):
     """A node and its machine."""
 
     name: str = Field(min_length=1, max_length=63, description="The node's name, in lower case.")
+    count: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="So many nodes like this, called NAME-01, NAME-02 and so on; one if not set.",
+    )
     labels: Mapping[str, str] = Field(
         default_factory=dict, description="Labels; kubernetes.io/hostname is the name unless it is set here."
     )
@@ -66,17 +72,30 @@ class NodeSpec(Strict):
 
     @model_validator(mode="after")
     def _is_valid(self) -> "NodeSpec":
-        found = list(flaws(self.node()))
+        if self.count is not None and (self.addresses or self.boot_id or HOSTNAME in self.labels):
+            raise ValueError(f"nodes by count each have their own addresses, boot_id and {HOSTNAME}; leave them out")
+        found = list(flaws(self._node(self.names[-1])))
         if found:
             raise ValueError("; ".join(found))
         return self
 
-    def node(self) -> Node:
-        """Return the node as it stands at the start."""
+    @property
+    def names(self) -> list[str]:
+        """The name of each of the nodes."""
+        if self.count is None:
+            return [self.name]
+        width = max(2, len(str(self.count)))
+        return [f"{self.name}-{number:0{width}}" for number in range(1, self.count + 1)]
+
+    def nodes(self) -> list[Node]:
+        """Return the node as it stands at the start, or all that there are by `count`."""
+        return [self._node(name) for name in self.names]
+
+    def _node(self, name: str) -> Node:
         return Node(
-            self.name,
+            name,
             "",
-            labels={HOSTNAME: self.name, **self.labels},
+            labels={HOSTNAME: name, **self.labels},
             annotations=self.annotations,
             taints=tuple(Taint(taint.key, taint.value, taint.effect) for taint in self.taints),
             unschedulable=self.unschedulable,
@@ -159,31 +178,34 @@ def load_cluster(path: Path, clock: Clock) -> SimulatedCluster:
     complaints = tuple(_complaints(spec, documents[0]))
     if complaints:
         raise BadInputError(*complaints)
-    nodes, pods = (node.node() for node in spec.nodes), (pod.pod() for pod in spec.pods)
-    cluster = SimulatedCluster(clock, nodes, pods, timings=spec.timings)
+    nodes = (node for described in spec.nodes for node in described.nodes())
+    cluster = SimulatedCluster(clock, nodes, (pod.pod() for pod in spec.pods), timings=spec.timings)
     for budget in spec.budgets:
         cluster.add_budget(budget.budget())
     for node in spec.nodes:
         if not node.after_reboot.returns:
-            cluster.troubles.never_returns.add(node.name)
+            cluster.troubles.never_returns.update(node.names)
         if node.after_reboot.gpus is not None:
-            cluster.troubles.gpus_after_reboot[node.name] = node.after_reboot.gpus
+            cluster.troubles.gpus_after_reboot |= dict.fromkeys(node.names, node.after_reboot.gpus)
     return cluster
 
 
 def _complaints(spec: SimulatedClusterFile, document: Document) -> Iterator[Complaint]:
     """Yield what is wrong between the parts of a file whose every part is right."""
     named = {
-        "nodes": [node.name for node in spec.nodes],
-        "pods": [f"{pod.namespace}/{pod.name}" for pod in spec.pods],
-        "budgets": [f"{budget.namespace}/{budget.name}" for budget in spec.budgets],
+        "nodes": [(index, name) for index, node in enumerate(spec.nodes) for name in node.names],
+        "pods": [(index, f"{pod.namespace}/{pod.name}") for index, pod in enumerate(spec.pods)],
+        "budgets": [(index, f"{budget.namespace}/{budget.name}") for index, budget in enumerate(spec.budgets)],
     }
     for section, names in named.items():
-        for index, name in enumerate(names):
-            if name in names[:index]:
+        seen: set[str] = set()
+        for index, name in names:
+            if name in seen:
                 place = document.where((section, index, "name"))
                 yield Complaint(place, f"{section} has {name!r} twice", "give each its own name")
+            seen.add(name)
+    nodes = {name for _, name in named["nodes"]}
     for index, pod in enumerate(spec.pods):
-        if pod.node not in named["nodes"]:
+        if pod.node not in nodes:
             place = document.where(("pods", index, "node"))
             yield Complaint(place, f"there is no node {pod.node!r}", "name one of the nodes of this file")

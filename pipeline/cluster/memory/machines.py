@@ -51,7 +51,7 @@ class Machines:
         """
         boot = self._boots[node.name] = self._boots.get(node.name, -1) + 1
         self._gpus[node.name] = _gpus(node)
-        return replace(node, boot_id=node.boot_id or boot_id(node.name, boot))
+        return node if node.boot_id else replace(node, boot_id=boot_id(node.name, boot))
 
     def remove(self, node: str) -> None:
         """Take the machine away; what it was about to do no longer happens."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from pipeline.cluster.port import Cluster
+from pipeline.decide.optout import left
+from pipeline.execute.actions.claims import give_back
 from pipeline.execute.actions.port import Abandon
 from pipeline.model.node import Node, NodePatch
 from pipeline.model.ownership import CORDONED_AT, CORDONED_BY, UNDER_RESCUE
@@ -27,6 +29,11 @@ def removal(node: Node, rescue: Rescue) -> Mapping[str, str | None]:
 
 
 def taken_back(node: Node, rescue: Rescue) -> bool:
+    """Whether somebody has taken the node out of the rescue's hands: opted it out, or uncordoned it."""
+    return node.opted_out or _uncordoned(node, rescue)
+
+
+def _uncordoned(node: Node, rescue: Rescue) -> bool:
     """Whether somebody has uncordoned the node since this rescue cordoned it, or found it cordoned.
 
     Who uncordons a node as kubectl does leaves our marks on it. When they are off, a schedulable node still tells it if
@@ -41,7 +48,15 @@ def taken_back(node: Node, rescue: Rescue) -> bool:
 
 
 async def leave(cluster: Cluster, node: Node, rescue: Rescue) -> Abandon:
-    """Take our marks off a node that was taken back, in one write, and give the rescue up."""
+    """Give up the rescue of a node that was taken back, each node in one write: its standby's, then its own.
+
+    One that was uncordoned is in service: its standby goes back, then our marks come off, so that a crash in between
+    forgets neither. One that was opted out is not touched: its cordon stays, and with it the standby that stands in.
+    """
+    if not _uncordoned(node, rescue):
+        return Abandon(CancelReason.OPTED_OUT, f"{node.name}: {left(node, rescue)}")
+    given_back = await give_back(cluster, rescue)
     if marks := removal(node, rescue):
         await cluster.patch_node(node.name, NodePatch(annotations=marks), node.resource_version)
-    return Abandon(CancelReason.UNCORDONED, f"somebody has uncordoned {node.name} meanwhile: it is left to them")
+    told = f"somebody has uncordoned {node.name} meanwhile: it is left to them{given_back}"
+    return Abandon(CancelReason.UNCORDONED, told)

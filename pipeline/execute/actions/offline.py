@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from pipeline.cluster.port import Cluster
-from pipeline.execute.actions.marks import signature
+from pipeline.execute.actions.marks import leave, signature, taken_back
 from pipeline.execute.actions.port import Done, Outcome
 from pipeline.model.node import Node, NodePatch, Taint
 from pipeline.model.ownership import OFFLINE, OFFLINE_REASON, UNDER_RESCUE
@@ -24,8 +24,13 @@ class OfflineRunner:
         self._cluster = cluster
 
     async def run(self, action: Offline, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
-        """Write the marks, unless they are all there."""
+        """Write the marks, unless they are all there; a node that was taken back is left alone.
+
+        A label of this key that somebody else has set keeps its value.
+        """
         node = await self._cluster.get_node(rescue.node)
+        if taken_back(node, rescue):
+            return await leave(self._cluster, node, rescue)
         if OFFLINE in node.labels and node.unschedulable and _tainted(node):
             return Done(f"{node.name} is offline")
         fault = rescue.cause.fault
@@ -38,7 +43,7 @@ class OfflineRunner:
             annotations |= {UNDER_RESCUE: None}
         patch = NodePatch(
             unschedulable=True,
-            labels={OFFLINE: "true"},
+            labels={} if OFFLINE in node.labels else {OFFLINE: "true"},
             annotations=annotations,
             taints=node.taints if _tainted(node) else (*node.taints, _TAINT),
         )

@@ -59,11 +59,35 @@ async def test_a_file_gives_nodes_pods_budgets_and_what_is_wrong_with_machines(t
 
 
 @pytest.mark.parametrize(
+    ("count", "names"),
+    [(1, ["idle-01"]), (2, ["idle-01", "idle-02"]), (100, ["idle-001", "idle-100"])],
+)
+def test_nodes_by_count_are_all_alike(tmp_path: Path, count: int, names: list[str]) -> None:
+    text = (
+        f"nodes:\n- {{name: idle, count: {count}, labels: {{rack: r9}}, after_reboot: {{gpus: 7, returns: false}}}}\n"
+    )
+    _, cluster = _load(tmp_path, text)
+    nodes = cluster.nodes()
+    assert (len(nodes), [next(iter(nodes)), list(nodes)[-1]]) == (count, [names[0], names[-1]])
+    for name in names:
+        assert nodes[name].labels == {"kubernetes.io/hostname": name, "rack": "r9"}
+        assert (name in cluster.troubles.never_returns, cluster.troubles.gpus_after_reboot[name]) == (True, 7)
+
+
+@pytest.mark.parametrize(
     ("text", "place", "says"),
     [
         pytest.param("nodes:\n- name: a\n  gpu: 8\n", 3, "did you mean 'gpus'", id="a key with a slip"),
         pytest.param("nodes:\n- name: GPU_A\n", 2, "no name of a node", id="a name that no node can have"),
         pytest.param("nodes:\n- name: a\n- name: a\n", 3, "nodes has 'a' twice", id="two nodes of one name"),
+        pytest.param("nodes:\n- {name: a, count: 2}\n- name: a-02\n", 3, "nodes has 'a-02' twice", id="one by count"),
+        pytest.param("nodes:\n- name: a\n  count: 0\n", 3, "greater than or equal to 1", id="no node by count"),
+        pytest.param("nodes:\n- {name: a, count: 2, addresses: [b]}\n", 2, "leave them out", id="one address for two"),
+        pytest.param("nodes:\n- {name: a, count: 2, boot_id: b}\n", 2, "leave them out", id="one boot id for two"),
+        pytest.param(
+            "nodes:\n- {name: a, count: 2, labels: {kubernetes.io/hostname: b}}\n", 2, "leave", id="one host for two"
+        ),
+        pytest.param("nodes:\n- {name: " + "a" * 61 + ", count: 2}\n", 2, "not a label value", id="a name too long"),
         pytest.param("nodes:\n- name: a\n  labels: {x: a b}\n", 2, "not a label value", id="an invalid label"),
         pytest.param("nodes:\n- name: a\n  gpus: -1\n", 3, "greater than or equal to 0", id="fewer GPUs than none"),
         pytest.param("pods:\n- name: p\n  node: b\n", 3, "there is no node 'b'", id="a pod on no node"),
@@ -94,7 +118,7 @@ def test_a_broken_file_gives_a_cluster_or_complaints_that_name_it(cuts: list[tup
     except BadInputError as refused:
         assert all(complaint.place.startswith("cluster.yaml:") for complaint in refused.complaints)
     else:
-        assert all(node.node().name for cluster in spec for node in cluster.nodes)
+        assert all(made.name for cluster in spec for node in cluster.nodes for made in node.nodes())
 
 
 def test_every_setting_says_what_it_is() -> None:

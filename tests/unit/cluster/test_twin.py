@@ -1,5 +1,6 @@
 """A twin shows what its original shows, follows it, and keeps to itself what is done to it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from pipeline.clock import ManualClock
@@ -77,3 +78,56 @@ def test_a_twin_is_synced_when_its_original_is() -> None:
     original.troubles.cache_synced = True
     assert copy.synced
     assert set(copy.nodes()) == {"a", "b"}
+
+
+async def test_a_machine_that_is_put_back_is_as_the_originals_and_the_marks_on_its_node_stay() -> None:
+    clock, original, copy = _pair(Pod("x", "web-1", "a", "ReplicaSet"))
+    copy.edit_node("a", NodePatch(unschedulable=True, annotations={"example.com/by": "r-1"}))
+    for pod in await copy.pods_on("a"):
+        await copy.evict(pod)
+    copy.reboot("a", "one")
+    clock.move_to(START + timedelta(hours=1))
+    assert copy.nodes()["a"].boot_id != original.nodes()["a"].boot_id
+    copy.put_back("a")
+    node, real = copy.nodes()["a"], original.nodes()["a"]
+    assert (node.boot_id, node.booted_at, node.ready, node.gpus_allocatable) == (real.boot_id, None, True, 8)
+    assert (node.unschedulable, node.annotations) == (True, {"example.com/by": "r-1"})
+    assert [pod.name for pod in await copy.pods_on("a")] == ["web-1"]
+
+
+def test_a_machine_that_is_put_back_in_the_middle_of_a_boot_does_not_go_on_with_it() -> None:
+    clock, original, copy = _pair()
+    copy.reboot("a", "one")
+    clock.move_to(START + timedelta(minutes=1))
+    assert not copy.nodes()["a"].ready
+    copy.put_back("a")
+    clock.move_to(START + timedelta(hours=1))
+    node = copy.nodes()["a"]
+    assert (node.ready, node.boot_id, node.gpus_allocatable) == (True, original.nodes()["a"].boot_id, 8)
+    copy.reboot("a", "two")
+    clock.move_to(START + timedelta(hours=2))
+    assert copy.nodes()["a"].boot_id not in ("", node.boot_id)
+
+
+def test_putting_back_a_node_that_is_gone_does_nothing() -> None:
+    _, original, copy = _pair()
+    original.delete_node("a")
+    copy.put_back("a")
+    copy.put_back("never-there")
+    assert set(copy.nodes()) == {"b"}
+
+
+def test_a_twin_that_nobody_looks_at_copies_nothing() -> None:
+    class Counted(SimulatedCluster):
+        asked = 0
+
+        def nodes(self) -> Mapping[str, Node]:
+            self.asked += 1
+            return super().nodes()
+
+    original = Counted(ManualClock(START), [Node("a", "")])
+    copy = twin(original, ManualClock(START))
+    assert original.asked == 0
+    assert set(copy.nodes()) == {"a"}
+    copy.nodes()
+    assert original.asked == 1

@@ -1,6 +1,7 @@
 """Which rule wins for a fault, why each rule did or did not match, and which ties only names decide."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,14 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decide.decision import decide
-from pipeline.decide.errorcodes import parse
+from pipeline.decide.errorcodes import code_of, parse
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.nodeselector import NodeSelector, Operator
+from pipeline.decide.repeat import History, Repeat, occurrence_of
 from pipeline.decide.rules import BUILT_IN, PolicySet, Rule, UnknownCodes
-from pipeline.model.fault import CodeMeaning, Lookup, NodeFault
+from pipeline.model.fault import CodeMeaning, Lookup, NodeFault, NvLink5, RecoveryAction, Severity
+from pipeline.model.occurrence import Occurrence
 from pipeline.model.plan import Cordon, Drain, Plan, Skip, SkipReason
-from tests.fakes.faults import NOON, node_fault
+from pipeline.model.rescue import Member
+from tests.fakes.faults import NOON, fault, node_fault
 
+QUIET = timedelta(minutes=10)
 DEMO_TEST = {"app": "demo", "env": "test"}
 
 
@@ -30,9 +35,11 @@ def rule(
     labels: Mapping[str, str] | None = None,
     operator: str = "all",
     index: int = 0,
+    repeat: int | None = None,
 ) -> Rule:
     selector = selects(labels, operator) if labels else None
-    return Rule(policy, index, priority, (Cordon(),), tuple(map(parse, codes)), selector)
+    again = Repeat(count=repeat, within=timedelta(hours=24)) if repeat else None
+    return Rule(policy, index, priority, (Cordon(),), tuple(map(parse, codes)), selector, again)
 
 
 def found(code: int = 62, labels: Mapping[str, str] | None = None, **given: Any) -> NodeFault:
@@ -193,6 +200,154 @@ def test_the_setting_for_unknown_codes_does_not_touch_known_ones() -> None:
     assert PolicySet([rule("a", 0)]).choose(HARMLESS, UnknownCodes.POLICIES)[0] is None
 
 
+def before(*faults: NodeFault) -> list[Occurrence]:
+    """What was noted of faults an hour apart, the last one an hour ago."""
+    times = [NOON - timedelta(hours=len(faults) - number) for number in range(len(faults))]
+    seen = zip(faults, times, strict=True)
+    return [occurrence_of(Member(str(time), fault, 1, time, time), None) for fault, time in seen]
+
+
+def nvlink5(subcode: str) -> NodeFault:
+    return found(149, fault=fault(149, nvlink5=NvLink5(subcode, True, False, False, 1, None, None)))
+
+
+def verdict(to: int) -> NodeFault:
+    return found(154, fault=fault(154, recovery_action=RecoveryAction("None", "x", to)))
+
+
+def of_class(code: int, severity: Severity) -> NodeFault:
+    return found(code, meaning=CodeMeaning("xid", code, severity=severity, rescue=True))
+
+
+RESET, REBOOT = of_class(62, Severity.RESET), of_class(79, Severity.REBOOT)
+
+
+@pytest.mark.parametrize(
+    ("codes", "earlier", "fault", "counts"),
+    [
+        pytest.param(["62"], [found(62)], found(62), True, id="the same code"),
+        pytest.param(["62"], [found(63)], found(62), False, id="another code"),
+        pytest.param(["62", "63"], [found(63)], found(62), False, id="another code that the rule names"),
+        pytest.param(["62", "63"], [found(62)], found(62), True, id="the same of two codes"),
+        pytest.param(["149"], [nvlink5("TREX")], nvlink5("NETIR"), True, id="any sub-code where none is named"),
+        pytest.param(["149.NETIR"], [nvlink5("NETIR")], nvlink5("NETIR"), True, id="the sub-code that is named"),
+        pytest.param(["149.NETIR"], [nvlink5("TREX")], nvlink5("NETIR"), False, id="another sub-code"),
+        pytest.param(
+            ["149.NETIR", "149.TREX"], [nvlink5("TREX")], nvlink5("NETIR"), False, id="another that is named too"
+        ),
+        pytest.param(["149.NETIR", "149"], [nvlink5("TREX")], nvlink5("NETIR"), True, id="the widest entry counts"),
+        pytest.param(["154:2"], [verdict(2)], verdict(2), True, id="the same verdict"),
+        pytest.param(["154:2"], [verdict(1)], verdict(2), False, id="another verdict"),
+        pytest.param(["class:reset"], [of_class(48, Severity.RESET)], RESET, True, id="any code of the class"),
+        pytest.param(["class:reset"], [REBOOT], RESET, False, id="a code of another class"),
+        pytest.param(["class:reset", "class:reboot"], [REBOOT], RESET, False, id="of another class that is named"),
+        pytest.param([], [REBOOT], RESET, True, id="without codes, every code that needs a rescue"),
+        pytest.param([], [HARMLESS], RESET, False, id="without codes, none that needs no rescue"),
+        pytest.param([], [UNKNOWN], RESET, False, id="without codes, none that nobody knows"),
+    ],
+)
+def test_what_counts_as_the_same_fault(
+    codes: list[str], earlier: list[NodeFault], fault: NodeFault, counts: bool
+) -> None:
+    policies = PolicySet([rule("a", 1, *codes, repeat=2)])
+    chosen, _ = policies.choose(fault, history=History(before(*earlier), QUIET))
+    assert chosen is not None
+    assert (chosen.policy == "a") is counts
+
+
+def test_unknown_codes_count_where_rules_without_codes_act_on_them() -> None:
+    history = History(before(UNKNOWN), QUIET)
+    chosen, _ = PolicySet([rule("a", 1, repeat=2)]).choose(RESET, UnknownCodes.POLICIES, history)
+    assert chosen is not None
+    assert chosen.policy == "a"
+
+
+def test_a_rule_for_the_third_time_stands_before_one_for_each_time() -> None:
+    policies = PolicySet([rule("offline", 20, "62", repeat=3), rule("reboot", 10, "62")])
+    told = []
+    for times in range(4):
+        chosen, considered = policies.choose(found(), history=History(before(*[found()] * times), QUIET))
+        assert chosen is not None
+        told.append((chosen.policy, considered[0].matched, considered[0].why))
+    assert told == [
+        ("reboot", False, "It names 62, but this is the 1st within 1day on this GPU, not yet the 3rd (repeat)."),
+        ("reboot", False, "It names 62, but this is the 2nd within 1day on this GPU, not yet the 3rd (repeat)."),
+        (
+            "offline",
+            True,
+            "It names 62, and this is the 3rd within 1day on this GPU (repeat: from the 3rd on); it is the first that "
+            "matches.",
+        ),
+        (
+            "offline",
+            True,
+            "It names 62, and this is the 4th within 1day on this GPU (repeat: from the 3rd on); it is the first that "
+            "matches.",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "why"),
+    [
+        pytest.param(rule("a", 1, "63", repeat=2), "It names 63, not xid 62.", id="another code"),
+        pytest.param(
+            rule("a", 1, "62", labels={"app": "x"}, repeat=2),
+            "It names 62, but the node does not carry all of app=x.",
+            id="another node",
+        ),
+        pytest.param(
+            rule("a", 1, "62", labels={"app": "demo"}, repeat=2),
+            "It names 62, and the node carries all of app=demo, but this is the 1st within 1day on this GPU, not yet "
+            "the 2nd (repeat).",
+            id="the first time on a node of its own",
+        ),
+    ],
+)
+def test_a_rule_that_waits_says_first_what_else_it_is_not_for(one: Rule, why: str) -> None:
+    assert PolicySet([one]).choose(found())[1][0].why == why
+
+
+def test_a_decision_counts_what_was_noted_and_takes_the_incident_window_for_one() -> None:
+    policies = PolicySet([rule("a", 1, "62", repeat=2)])
+    earlier = before(found())
+    for window, policy in ((timedelta(minutes=59), "a"), (timedelta(hours=1), "(built-in)")):
+        decision = decide(found(), policies, GuardSettings(incident_window=window), (), NOON, earlier)
+        assert isinstance(decision, Plan)
+        assert decision.policy == policy
+
+
+def test_a_rule_that_waits_is_before_the_built_in_one_and_ties_with_none() -> None:
+    policies = PolicySet([rule("a", 0, repeat=2)])
+    assert [one.policy for one in policies.rules] == ["a", "(built-in)"]
+    assert policies.ties() == {}
+    chosen, _ = policies.choose(found(), history=History(before(found()), QUIET))
+    assert chosen is policies.rules[0]
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault", "counted"),
+    [
+        pytest.param([rule("a", 1, "62", repeat=2)], found(62), True, id="a code that is counted"),
+        pytest.param([rule("a", 1, "62", repeat=2)], found(63), False, id="another code"),
+        pytest.param([rule("a", 1, "62")], found(62), False, id="a rule that does not count"),
+        pytest.param([], found(62), False, id="no rule"),
+        pytest.param(
+            [rule("a", 1, "62", labels={"app": "x"}, repeat=2)], found(62), True, id="the GPU may come to other nodes"
+        ),
+        pytest.param([rule("a", 1, repeat=2)], HARMLESS, False, id="a code that needs no rescue"),
+        pytest.param([rule("a", 1, repeat=2)], UNKNOWN, False, id="a code that nobody knows"),
+        pytest.param([rule("a", 1, "63", repeat=2), rule("b", 1, "62", repeat=2)], found(62), True, id="any rule"),
+    ],
+)
+def test_what_a_rule_counts_is_to_be_remembered(rules: list[Rule], fault: NodeFault, counted: bool) -> None:
+    assert PolicySet(rules).counted(fault) is counted
+
+
+def test_unknown_codes_are_remembered_where_rules_without_codes_act_on_them() -> None:
+    assert PolicySet([rule("a", 1, repeat=2)]).counted(UNKNOWN, UnknownCodes.POLICIES)
+
+
 @pytest.mark.parametrize("unknown", list(UnknownCodes))
 def test_a_plan_says_which_rule_made_it(unknown: UnknownCodes) -> None:
     winner = Rule("a", 4, 7, (Cordon(), Drain()), (parse("62"),))
@@ -241,6 +396,9 @@ A, B = {"a": "1"}, {"b": "1"}
         pytest.param(rule("p", 1, "62"), rule("q", 2, "62"), False, id="two priorities"),
         pytest.param(rule("p", 1, "62"), rule("q", 1), False, id="one is more specific"),
         pytest.param(rule("p"), rule("q"), True, id="two global policies"),
+        pytest.param(rule("p", 1, "62", repeat=3), rule("q", 1, "62"), True, id="one waits for repetition"),
+        pytest.param(rule("p", 1, "62", repeat=3), rule("q", 1, "62", repeat=2), True, id="both wait for repetition"),
+        pytest.param(rule("p", 2, "62", repeat=3), rule("q", 1, "62"), False, id="the one that waits is higher"),
         pytest.param(rule("p", 1, labels=A), rule("q", 1, labels=A), True, id="the same nodes"),
         pytest.param(rule("p", 1, labels=A), rule("q", 1, labels=B), True, id="a node may carry both labels"),
         pytest.param(
@@ -318,7 +476,7 @@ FAULTS = st.builds(
 def naive_match(one: Rule, fault: NodeFault, unknown: UnknownCodes) -> bool:
     """The rules of the design, written down once more without regard to how they are told."""
     if one.codes:
-        if not any(selector.matches(fault) for selector in one.codes):
+        if not any(selector.matches(code_of(fault)) for selector in one.codes):
             return False
     elif not (fault.meaning.rescue if fault.meaning.catalogued else unknown is UnknownCodes.POLICIES):
         return False

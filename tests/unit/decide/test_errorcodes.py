@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline.decide.errorcodes import may_both_match, parse, severity
+from pipeline.decide.errorcodes import code_of, may_both_match, parse, severity
 from pipeline.model.fault import CodeMeaning, NodeFault, NvLink5, RecoveryAction, Severity
+from pipeline.model.occurrence import Code
 from tests.fakes.faults import fault, node_fault
 
 
@@ -45,6 +46,8 @@ def of_class(catalogue: Severity, rule: Severity | None = None) -> NodeFault:
         pytest.param("149.NETIR", nvlink(149, "NETIR_LINK_EVT"), False, id="a sub-code is not a prefix"),
         pytest.param("149.NETIR", nvlink(148, "NETIR"), False, id="the same sub-code of another Xid"),
         pytest.param("149.NETIR", xid(149), False, id="a line without sub-code is not of that sub-code"),
+        pytest.param("150.MSE Degraded", nvlink(150, "MSE Degraded"), True, id="a sub-code of two words"),
+        pytest.param("149.NETIR/NETIR_INT", nvlink(149, "NETIR/NETIR_INT"), True, id="a sub-code with a slash"),
         pytest.param("154", verdict(1), True, id="a verdict without number matches any number"),
         pytest.param("154:2", verdict(2), True, id="a verdict by its number"),
         pytest.param("154:2", verdict(1), False, id="another verdict"),
@@ -59,7 +62,7 @@ def of_class(catalogue: Severity, rule: Severity | None = None) -> NodeFault:
     ],
 )
 def test_an_entry_matches(text: str, found: NodeFault, matches: bool) -> None:
-    assert parse(text).matches(found) is matches
+    assert parse(text).matches(code_of(found)) is matches
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,10 @@ def test_an_entry_matches(text: str, found: NodeFault, matches: bool) -> None:
         pytest.param("xid:1000", "go up to 999", id="the first number that is no Xid"),
         pytest.param("143.NETIR", "144 to 150", id="a sub-code of the Xid below NVLink5"),
         pytest.param("151.NETIR", "144 to 150", id="a sub-code of the Xid above NVLink5"),
+        pytest.param("149.", "is not an error code", id="a sub-code that is not there"),
+        pytest.param("150.MSE  Degraded", "is not an error code", id="a sub-code with two blanks"),
+        pytest.param("150.MSE Degraded now", "is not an error code", id="a sub-code of three words"),
+        pytest.param("149.NETIR:2", "is not an error code", id="a sub-code and a recovery action"),
         pytest.param("155:2", "only Xid 154", id="a recovery action of another Xid"),
         pytest.param("154:0", "1 to 7", id="recovered asks for nothing"),
         pytest.param("154:8", "1 to 7", id="a recovery action that does not exist"),
@@ -90,6 +97,30 @@ def test_an_entry_is_refused(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=r".") as error:
         parse(text)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x", '\'x\' is not an error code; write it like "62", "sxid:12028", "149.NETIR", "154:2" or "class:reboot"'),
+        (
+            "12028",
+            "'12028' is not an Xid, which go up to 999; an SXid is written \"sxid:12028\", and forms with a colon, "
+            'like "154:2", need quotes',
+        ),
+        ("143.A", "'143.A': only the NVLink5 Xids 144 to 150 have sub-codes"),
+        ("155:2", "'155:2': only Xid 154 has a recovery action, as in \"154:2\""),
+        ("154:8", "'154:8': the recovery actions that ask for something are 1 to 7 (0 says that it recovered)"),
+        (
+            "class:restart",
+            "'restart' is no class of codes; the classes are info, application, unknown, support, reset, reboot",
+        ),
+    ],
+)
+def test_a_refusal_says_what_would_be_right(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=r".") as error:
+        parse(text)
+    assert str(error.value) == told
 
 
 @pytest.mark.parametrize("text", ["999", "144.A", "150.A", "154:1", "154:7", "sxid:1", "class:info"])
@@ -104,6 +135,7 @@ def test_the_outermost_entries_are_taken(text: str) -> None:
         ("xid:62", "62"),
         ("SXID:12028", "sxid:12028"),
         ("149.netir", "149.NETIR"),
+        ("150.MSE Degraded", "150.MSE DEGRADED"),
         ("154:2", "154:2"),
         ("class:Reboot", "class:reboot"),
     ],
@@ -133,6 +165,17 @@ def test_an_entry_is_written_in_one_form(text: str, written: str) -> None:
 def test_two_entries_may_match_the_same_fault(one: str, other: str, may: bool) -> None:
     assert may_both_match(parse(one), parse(other)) is may
     assert may_both_match(parse(other), parse(one)) is may
+
+
+def test_all_that_a_policy_can_tell_of_a_fault_is_its_code() -> None:
+    assert code_of(nvlink(149, "netir")) == Code(
+        "xid", 149, "NETIR", None, Severity.REBOOT, rescue=True, catalogued=True
+    )
+    unknown = node_fault(
+        fault=fault(7, kind="Disk", severity=Severity.INFO), meaning=CodeMeaning("Disk", 7, catalogued=False)
+    )
+    assert code_of(unknown) == Code("disk", 7, None, None, Severity.INFO, rescue=False, catalogued=False)
+    assert code_of(verdict(2)).recovery == 2
 
 
 def test_the_severity_is_the_patterns_else_the_catalogues() -> None:

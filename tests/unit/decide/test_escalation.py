@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.escalation import escalate, takes_over
+from pipeline.decide.escalation import escalate, join, takes_over
 from pipeline.decide.planner import ORDER
 from pipeline.errors import ConflictError
-from pipeline.model.fault import CodeMeaning, Severity
 from pipeline.model.plan import (
     Action,
     ActionName,
@@ -22,14 +21,17 @@ from pipeline.model.plan import (
     OnTimeout,
     Plan,
     Reboot,
+    Skip,
+    SkipReason,
     Uncordon,
 )
-from pipeline.model.rescue import EventAction, Rescue, Status, StepState
+from pipeline.model.rescue import EventAction, Member, Rescue, Status, StepState
 from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
 
 HOUR = timedelta(hours=1)
 LATER = NOON + HOUR
 DONE = StepState(Status.SUCCEEDED, NOON, NOON)
+SKIP = Skip(SkipReason.NO_RESCUE_NEEDED, "harmless")
 FORCED = Drain(on_timeout=OnTimeout.FORCE)
 
 
@@ -219,6 +221,11 @@ def test_it_can_take_another_one_over(leader: Rescue, takes: bool) -> None:
             escalate(leader, second(), LATER)
 
 
+def test_one_that_had_been_taken_over_by_what_has_ended_is_a_conflict() -> None:
+    with pytest.raises(ConflictError):
+        escalate(replace(first(), folded=("second",), status=Status.CANCELLED), second(), LATER)
+
+
 def test_one_that_was_taken_over_is_no_conflict_later() -> None:
     gone_on = replace(first(done=4), folded=("second",))
     assert escalate(gone_on, second(), LATER) is gone_on
@@ -280,40 +287,6 @@ def test_what_is_done_does_not_depend_on_who_came_first(plans: list[Plan], rando
     assert together(plans) == together(shuffled)
 
 
-LESSER = CodeMeaning("xid", 95, severity=Severity.RESET, rescue=True)
-WORSE = CodeMeaning("xid", 154, severity=Severity.REBOOT, rescue=True)
-
-
-@pytest.mark.parametrize(
-    ("apart", "pci", "begun", "returned"),
-    [
-        pytest.param(timedelta(seconds=1), "0000:3b:00", False, True, id="of one family the worst one's plan decides"),
-        pytest.param(timedelta(seconds=2), "0000:3b:00", False, True, id="two seconds apart is one family"),
-        pytest.param(timedelta(seconds=3), "0000:3b:00", False, False, id="three seconds apart is none"),
-        pytest.param(timedelta(seconds=1), "0000:5e:00", False, False, id="another GPU's fault is another one"),
-        pytest.param(timedelta(seconds=1), "0000:3b:00", True, False, id="what has begun has its say"),
-    ],
-)
-@pytest.mark.parametrize("worse_first", [False, True])
-def test_of_one_family_the_worst_decides_whether_the_node_comes_back(
-    apart: timedelta, pci: str, begun: bool, returned: bool, worse_first: bool
-) -> None:
-    lesser = replace(first(Cordon()), cause=node_fault(95, meaning=LESSER))
-    worse_fault = node_fault(154, meaning=WORSE, time=NOON + apart)
-    worse = replace(second(), cause=replace(worse_fault, fault=replace(worse_fault.fault, pci=pci)))
-    one, other = (worse, lesser) if worse_first else (lesser, worse)
-    if begun:
-        one = one.with_step(0, StepState(Status.RUNNING, started=LATER))
-    names = [action.name for action in escalate(one, other, LATER).plan.actions]
-    assert (ActionName.UNCORDON in names) is returned
-
-
-def test_of_one_family_a_worst_that_leaves_the_node_out_decides_too() -> None:
-    lesser = replace(first(), cause=node_fault(95, meaning=LESSER))
-    worse = replace(second(Cordon()), cause=node_fault(154, meaning=WORSE))
-    assert ActionName.UNCORDON not in [action.name for action in escalate(lesser, worse, LATER).plan.actions]
-
-
 @pytest.mark.parametrize("limited_first", [False, True])
 def test_what_may_not_reboot_again_does_not_by_way_of_another_rescue(limited_first: bool) -> None:
     spent = of_plan("spent", replace(plan(Cordon(), Drain(), Offline()), limit="3 reboots have not cured it"))
@@ -321,3 +294,24 @@ def test_what_may_not_reboot_again_does_not_by_way_of_another_rescue(limited_fir
     after = escalate(*((spent, other) if limited_first else (other, spent)), LATER).plan
     assert [action.name for action in after.actions] == [ActionName.CORDON, ActionName.DRAIN, ActionName.OFFLINE]
     assert after.limit == "3 reboots have not cured it"
+
+
+def test_all_that_one_had_taken_over_is_taken_over_with_it() -> None:
+    """Or the incidents of the third one would never end, and their next fault would be taken for a repeat."""
+    other = escalate(second(name="other"), first(), LATER)
+    third = join(other, Member("of-it", node_fault(13, fault=fault(13, pci="0000:5e:00")), 1, NOON, NOON, SKIP), LATER)
+    assert escalate(first(), third, LATER).folded == ("other", "first", "of-it")
+
+
+def test_a_limit_stays_where_the_actions_are_the_same() -> None:
+    offline = (Cordon(), Drain(), Offline())
+    mine = of_plan("mine", plan(*offline))
+    limited = escalate(mine, of_plan("spent", replace(plan(*offline), limit="no more")), LATER)
+    assert limited.plan == replace(mine.plan, limit="no more")
+    assert limited.journal[-1].message == (
+        "gpu-1: xid 79 (rescue spent) is taken over; the plan is now cordon, drain (waittime 20min, onTimeout fail), "
+        "offline instead of cordon, drain (waittime 20min, onTimeout fail), offline: no more"
+    )
+    after = escalate(limited, of_plan("third", plan()), LATER)
+    assert ActionName.REBOOT not in names(after)
+    assert after.journal[-1:] == limited.journal[-1:]

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from pipeline.decide.gate import gate
+from pipeline.decide.gate import gate, gate_states
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.rules import UnknownCodes
-from pipeline.model.fault import Lookup, NodeFault, NvLink5, RecoveryAction
+from pipeline.model.fault import Drill, Lookup, NodeFault, NvLink5, RecoveryAction
+from pipeline.model.guard import Guard, Verdict
 from pipeline.model.ownership import OFFLINE
 from pipeline.model.plan import SkipReason
 from pipeline.model.rescue import Rescue, Status, StepState
@@ -75,6 +76,10 @@ def test_a_fresh_fault_of_a_known_node_is_left_to_the_policies() -> None:
         pytest.param(node_fault(node="", lookup=Lookup.UNNAMED), SkipReason.NODE_UNNAMED, id="a line without a host"),
         pytest.param(node_fault(lookup=Lookup.AMBIGUOUS), SkipReason.NODE_AMBIGUOUS, id="a host that is two nodes"),
         pytest.param(node_fault(labels=OFF), SkipReason.NODE_OFFLINE, id="a node that was taken out for good"),
+        pytest.param(node_fault(opted_out=True), SkipReason.OPTED_OUT, id="a node that somebody has opted out"),
+        pytest.param(
+            at(NOON - timedelta(days=1), opted_out=True), SkipReason.OPTED_OUT, id="an old line of such a node"
+        ),
         pytest.param(node_fault(lookup=Lookup.UNKNOWN), None, id="an unknown node is for policies without labels"),
         pytest.param(node_fault(lookup=Lookup.NOT_READY), None, id="so is one whose cache is not ready"),
         pytest.param(of_line(inferred=True), None, id="an inferred fault alone is a fault"),
@@ -237,7 +242,12 @@ def test_the_defaults_are_the_promised_ones() -> None:
         "max_age": "10min",
         "max_hold": "2h",
         "max_nodes": 5,
-        "window": "1h",
+        "max_percent": 10,
+        "groups": (),
+        "breaker_window": "1h",
+        "cool_down": "10min",
+        "windows": {"allow": (), "deny": ()},
+        "fabric": {"labels": ("nvidia.com/gpu.clique",), "nodes": 4, "window": "2min"},
         "max_reboots": 3,
         "reboot_window": "1day",
         "require_kernel": False,
@@ -252,7 +262,20 @@ def test_the_defaults_are_the_promised_ones() -> None:
         {"max_age": "0s"},
         {"max_age": 600},
         {"max_hold": "0s"},
-        {"window": "0s"},
+        {"window": "1h"},
+        {"breaker_window": "0s"},
+        {"cool_down": "-1s"},
+        {"max_percent": 0},
+        {"max_percent": 101},
+        {"groups": [{"label": "rack"}]},
+        {"groups": [{"label": "", "max_nodes": 1}]},
+        {"groups": [{"label": "rack", "max_nodes": -1}]},
+        {"groups": [{"label": "rack", "max_percent": 0}]},
+        {"groups": [{"label": "rack", "max_percent": 101}]},
+        {"fabric": {"nodes": 1}},
+        {"fabric": {"window": "0s"}},
+        {"reboot_window": "0s"},
+        {"max_reboots": 0},
         {"incident_window": "0s"},
         {"max_nodes": -1},
         {"unknown_codes": "ignore"},
@@ -265,9 +288,127 @@ def test_a_setting_is_refused(setting: dict[str, Any]) -> None:
 
 
 def test_the_least_settings_are_taken() -> None:
-    settings = GuardSettings.model_validate(
-        {"max_age": "1s", "max_hold": "1s", "window": "1s", "incident_window": "1s", "max_nodes": 0}
-    )
-    assert settings.max_nodes == 0
+    least = dict.fromkeys(("max_age", "max_hold", "breaker_window", "incident_window", "reboot_window"), "1s")
+    groups = [{"label": "rack", "max_nodes": 0}, {"label": "rack", "max_percent": 1}]
+    fabric = {"labels": [], "nodes": 2, "window": "1s"}
+    numbers = {"max_nodes": 0, "max_percent": 1, "max_reboots": 1, "cool_down": "0s"}
+    settings = GuardSettings.model_validate({**least, **numbers, "groups": groups, "fabric": fabric})
+    assert (settings.max_nodes, settings.max_percent, settings.cool_down) == (0, 1, timedelta(0))
     assert reason(at(NOON - SECOND), settings) is None
     assert reason(at(NOON - SECOND - MICROSECOND), settings) is SkipReason.STALE
+
+
+def test_the_greatest_shares_are_taken() -> None:
+    settings = GuardSettings.model_validate({"max_percent": 100, "groups": [{"label": "a", "max_percent": 100}]})
+    assert (settings.max_percent, settings.groups[0].max_percent) == (100, 100)
+
+
+PASSES = {
+    Guard.ORIGIN: "nothing says that it did not come from the kernel",
+    Guard.DRILL: "it is no drill",
+    Guard.LINE: "it tells of a fault of its own",
+    Guard.NODE: "the cluster has the node, and it was not taken out for good",
+    Guard.OPT_OUT: "nobody has opted the node out",
+    Guard.AGE: "it is 0s old, at most 10min (max_age)",
+    Guard.BOOT: "nothing says that the node has rebooted since",
+    Guard.LAST_RESCUE: "no rescue that is known has rebooted the node",
+}
+
+
+def states(found: NodeFault, settings: GuardSettings | None = None, last: Rescue | None = None) -> dict[Guard, str]:
+    """What each guard tells, in their order; what it has against the fault is marked."""
+    asked = gate_states(found, settings or GuardSettings(), NOON, last)
+    return {one.guard: one.told if one.verdict is Verdict.PASSED else f"{one.verdict}: {one.told}" for one in asked}
+
+
+def test_every_guard_tells_in_order_why_it_lets_a_fault_through() -> None:
+    assert list(states(node_fault()).items()) == list(PASSES.items())
+
+
+@pytest.mark.parametrize(
+    ("found", "guard", "told"),
+    [
+        pytest.param(of_line(from_kernel=True), Guard.ORIGIN, "it came from the kernel", id="the kernel's"),
+        pytest.param(
+            node_fault(fault=fault(1, kind="daemon", line=line(from_kernel=False))),
+            Guard.ORIGIN,
+            "it is of a program that a rule of the operator's own is about",
+            id="an operator's own",
+        ),
+        pytest.param(
+            of_line(from_kernel=False, kind="sxid"),
+            Guard.ORIGIN,
+            "skips: its envelope says that another program wrote it",
+            id="an SXid of another program",
+        ),
+        pytest.param(
+            injected(True),
+            Guard.DRILL,
+            "skips: the driver marks it as injected, which makes it a drill",
+            id="injected into the driver",
+        ),
+        pytest.param(
+            of_line(drill=Drill.DRY), Guard.DRILL, "it is a drill, to be rehearsed and not done", id="a dry drill"
+        ),
+        pytest.param(
+            of_line(drill=Drill.REAL),
+            Guard.DRILL,
+            "it is a drill that was asked for with real effects",
+            id="a drill that is meant",
+        ),
+        pytest.param(
+            of_line(companion=True),
+            Guard.LINE,
+            "skips: the line only goes with another one of the same code",
+            id="a companion",
+        ),
+        pytest.param(
+            of_line(45, caused_by_xid=149), Guard.LINE, "skips: it is a consequence of xid 149", id="a consequence"
+        ),
+        pytest.param(
+            verdict(0),
+            Guard.LINE,
+            "skips: the driver says that no recovery action is needed any more",
+            id="a recovery",
+        ),
+        pytest.param(
+            node_fault(lookup=Lookup.AMBIGUOUS),
+            Guard.NODE,
+            "skips: more than one node answers to that name",
+            id="two nodes",
+        ),
+        pytest.param(
+            node_fault(lookup=Lookup.NOT_READY),
+            Guard.NODE,
+            "the line names a node, which the cluster may get to know yet (node not-ready)",
+            id="a node to come",
+        ),
+        pytest.param(
+            node_fault(opted_out=True),
+            Guard.OPT_OUT,
+            "skips: somebody has opted the node out (annotation rescue.ksyun.com/ignore): nothing is done to it",
+            id="a node that was opted out",
+        ),
+        pytest.param(at(NOON - SECOND), Guard.AGE, "it is 1s old, at most 10min (max_age)", id="fresh"),
+        pytest.param(
+            at(NOON + SECOND), Guard.AGE, "it is 1s ahead of the clock, at most 10min (max_age)", id="a fast clock"
+        ),
+    ],
+)
+def test_a_guard_tells(found: NodeFault, guard: Guard, told: str) -> None:
+    assert states(found)[guard] == told
+
+
+def test_the_guard_of_the_last_rescue_tells_which_it_was() -> None:
+    assert states(node_fault(), last=rebooted(NOON - SECOND))[Guard.LAST_RESCUE] == (
+        "it is later than 2026-11-20T11:59:59+00:00, when the node was first seen in the boot that rescue earlier had "
+        "led to"
+    )
+    assert states(node_fault(), last=rescue("earlier"))[Guard.LAST_RESCUE] == PASSES[Guard.LAST_RESCUE]
+
+
+def test_a_fault_is_skipped_for_what_its_first_guard_against_it_says() -> None:
+    found = replace(of_line(companion=True), opted_out=True, time=NOON - timedelta(days=1))
+    against = [guard for guard, told in states(found).items() if told.startswith("skips: ")]
+    assert against == [Guard.LINE, Guard.OPT_OUT, Guard.AGE]
+    assert reason(found) is SkipReason.COMPANION

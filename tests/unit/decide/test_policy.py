@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from pipeline.decide.policy import PolicySet, policy_schema, read_policies
+from pipeline.decide.repeat import Repeat
 from pipeline.decide.rules import BUILT_IN
 from pipeline.documents import Document, parse_documents
 from pipeline.errors import BadInputError
@@ -86,6 +87,19 @@ def test_what_an_api_server_adds_is_taken() -> None:
 def test_codes_may_be_numbers() -> None:
     (first, _) = read(rule('{errorCode: [62, "63"], actions: [{name: cordon}]}')).rules
     assert [str(code) for code in first.codes] == ["62", "63"]
+
+
+def test_a_rule_may_wait_for_repetition() -> None:
+    (first, _) = read(rule("{repeat: {count: 3, within: 24h}, actions: [{name: cordon}]}")).rules
+    assert first.repeat == Repeat(count=3, within=timedelta(hours=24))
+    (most, _) = read(rule("{repeat: {count: 2, within: 30day}, actions: [{name: cordon}]}")).rules
+    assert most.repeat == Repeat(count=2, within=timedelta(days=30))
+
+
+def test_a_rule_that_waits_for_repetition_is_not_the_global_policy() -> None:
+    (first, last) = read(rule("{priority: 0, repeat: {count: 2, within: 1h}, actions: [{name: drain}]}")).rules
+    assert not first.is_global
+    assert last is BUILT_IN
 
 
 def test_the_operator_is_all_where_none_is_written() -> None:
@@ -198,6 +212,47 @@ def test_standby_policies_are_kept_in_the_order_of_their_names() -> None:
             id="a label's value that is a number",
         ),
         pytest.param(
+            rule("{\nrepeat: {\ncount: 1, within: 1h}, actions: [{name: cordon}]}"),
+            "policies.yaml:7: spec.rules.0.repeat.count: Input should be greater than or equal to 2",
+            id="a repetition that is none",
+        ),
+        pytest.param(
+            rule('{repeat: {count: "3", within: 1h}, actions: [{name: cordon}]}'), "valid integer", id="a count in text"
+        ),
+        pytest.param(
+            rule("{repeat: {count: 3}, actions: [{name: cordon}]}"),
+            "the key 'spec.rules.0.repeat.within' is missing",
+            id="a repetition at any time",
+        ),
+        pytest.param(
+            rule("{repeat: {within: 1h}, actions: [{name: cordon}]}"),
+            "the key 'spec.rules.0.repeat.count' is missing",
+            id="a repetition of any number",
+        ),
+        pytest.param(
+            rule("{repeat: {count: 3, within: 24}, actions: [{name: cordon}]}"),
+            "repeat.within: 24 is not a duration; write it with its unit",
+            id="a time without unit",
+        ),
+        pytest.param(
+            rule("{repeat: {count: 3, within: 0s}, actions: [{name: cordon}]}"), "greater than 0", id="no time at all"
+        ),
+        pytest.param(
+            rule("{repeat: {count: 3, within: 30day1s}, actions: [{name: cordon}]}"),
+            "repeat.within: Input should be less than or equal to 30 days",
+            id="a time longer than the memory",
+        ),
+        pytest.param(
+            rule("{repeat: {count: 3, witin: 1h, within: 1h}, actions: [{name: cordon}]}"),
+            "unknown key 'spec.rules.0.repeat.witin'; did you mean 'within'?",
+            id="a misspelt key of a repetition",
+        ),
+        pytest.param(
+            rule("{repeat: , actions: [{name: cordon}]}"),
+            "policies.yaml:5: spec.rules.0.repeat: is blank; leave the key out to act each time",
+            id="a blank repetition, which would act each time",
+        ),
+        pytest.param(
             rule("{actions: [{name: restart}]}"), "'cordon', 'drain', 'reboot', 'unCordon'", id="no such action"
         ),
         pytest.param(
@@ -238,6 +293,18 @@ def test_a_standby_policy_without_labels_is_refused() -> None:
     text = dedent(CONTRACT).split("---")[1].replace("originNode: {env: dev, app: demo}", "originNode: {}")
     with pytest.raises(BadInputError, match="originNode: is empty"):
         read(text)
+
+
+def test_the_schema_shows_how_repetition_is_written() -> None:
+    repeat = policy_schema()["$defs"]["Repeat"]
+    assert repeat["required"] == ["count", "within"]
+    assert repeat["properties"]["count"] == {
+        "description": "The occurrence from which on the rule matches: 3 is the third and all after it.",
+        "minimum": 2,
+        "title": "Count",
+        "type": "integer",
+    }
+    assert repeat["properties"]["within"]["type"] == "string"
 
 
 def test_the_schema_speaks_of_both_kinds_and_of_text_attributes() -> None:

@@ -1,37 +1,26 @@
-"""Cordon, unCordon, enableWarmStandby and offline call by call, and what all do when a person takes the node back.
+"""Cordon and unCordon call by call, and what all do when a person takes the node back.
 
-Drain and reboot have files of their own.
+The others have files of their own.
 """
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from pipeline.cluster.memory import Call, Trouble
-from pipeline.decide.warmstandby import WarmStandbyPolicy
 from pipeline.errors import TemporaryError
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
-from pipeline.execute.actions.offline import OfflineRunner
-from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Intend, Wait
+from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Wait
 from pipeline.execute.actions.reboot import RebootRunner
-from pipeline.execute.actions.standby import StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
-from pipeline.model.node import Node, Taint
 from pipeline.model.ownership import (
-    CORDONED_AT,
     CORDONED_BY,
-    OFFLINE,
-    OFFLINE_REASON,
-    STANDBY_FOR,
     UNDER_RESCUE,
-    WARM_STANDBY,
 )
-from pipeline.model.plan import Cordon, Drain, EnableWarmStandby, Offline, Reboot, Uncordon
+from pipeline.model.plan import Cordon, Drain, Reboot, Uncordon
 from pipeline.model.rescue import CancelReason
-from tests.fakes.faults import NOON
 from tests.fakes.stage import HOUR, MINUTE, NAME, NEVER, POD, POLL, SIGNED, Road, Stage
 from tests.fakes.world import gpu_node
 
@@ -184,129 +173,3 @@ async def test_an_uncordon_after_the_reboot_was_asked_for_is_no_reason_to_forget
     await stage.call(runner)
     stage.cluster.uncordon_by_hand("gpu-1")
     assert isinstance(await stage.calls(runner), Done)
-
-
-def _spare(name: str, **given: Any) -> Node:
-    return gpu_node(name, labels={WARM_STANDBY: "true", "app": "train"}, unschedulable=True, **given)
-
-
-def _standby(stage: Stage, *policies: WarmStandbyPolicy) -> StandbyRunner:
-    return StandbyRunner(stage.cluster, lambda: policies, lambda nodes: nodes[0])
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("another rescue took it", {"unschedulable": False, "annotations": {STANDBY_FOR: "other"}}),
-        ("a person took it", {"unschedulable": False}),
-        ("a rescue works on it", {"annotations": {UNDER_RESCUE: "other"}}),
-        ("it was taken offline", {"labels": {OFFLINE: "true"}}),
-    ],
-)
-async def test_a_chosen_standby_that_is_not_free_any_more_is_given_up_and_another_one_chosen(
-    name: str, change: dict[str, Any]
-) -> None:
-    stage = Stage(EnableWarmStandby(), gpu_node(), _spare("spare-1"), _spare("spare-2"))
-    assert isinstance(await stage.call(_standby(stage)), Intend)
-    assert stage.step.memo == {"standby": "spare-1"}
-    stage.edit("spare-1", **change)
-    given_up = await stage.call(_standby(stage))
-    assert given_up == Wait(timedelta(seconds=5), {})
-    assert isinstance(await stage.call(_standby(stage), timedelta(seconds=5)), Intend)
-    assert isinstance(await stage.call(_standby(stage)), Done)
-    assert stage.cluster.nodes()["spare-2"].annotations[STANDBY_FOR] == NAME
-    assert stage.cluster.nodes()["spare-1"].annotations.get(STANDBY_FOR) != NAME
-
-
-async def test_a_chosen_standby_that_is_gone_is_given_up() -> None:
-    stage = Stage(EnableWarmStandby(), gpu_node(), _spare("spare-1"))
-    await stage.call(_standby(stage))
-    stage.cluster.delete_node("spare-1")
-    assert await stage.call(_standby(stage)) == Wait(timedelta(seconds=5), {})
-    assert await stage.call(_standby(stage)) == Done(
-        "no warm standby is left to stand in for gpu-1", {"standby": "none"}
-    )
-
-
-async def test_a_standby_that_only_a_late_cache_shows_as_free_is_not_chosen() -> None:
-    stage = Stage(EnableWarmStandby(), gpu_node(), *(_spare(f"spare-{n}") for n in range(1, 4)))
-    stage.cluster.nodes()
-    stage.cluster.troubles.cache_lags = True
-    stage.edit("spare-1", unschedulable=False, annotations={STANDBY_FOR: "other"})
-    stage.cluster.delete_node("spare-2")
-    assert isinstance(await stage.call(_standby(stage)), Intend)
-    assert stage.step.memo == {"standby": "spare-3"}
-
-
-async def test_without_a_standby_that_is_really_free_the_rescue_goes_on() -> None:
-    stage = Stage(EnableWarmStandby(), gpu_node(), _spare("spare-1"))
-    stage.cluster.nodes()
-    stage.cluster.troubles.cache_lags = True
-    stage.edit("spare-1", unschedulable=False, annotations={STANDBY_FOR: "other"})
-    outcome = await stage.call(_standby(stage))
-    assert isinstance(outcome, Done)
-    assert outcome.details == {"standby": "none"}
-
-
-async def test_a_cordoned_standby_is_not_its_own_standby() -> None:
-    stage = Stage(EnableWarmStandby(), gpu_node(labels={WARM_STANDBY: "true"}))
-    outcome = await stage.call(_standby(stage))
-    assert isinstance(outcome, Done)
-    assert outcome.details == {"standby": "none"}
-
-
-async def test_a_claim_whose_answer_was_lost_is_found_again() -> None:
-    stage = Stage(EnableWarmStandby(), gpu_node(), _spare("spare-1"))
-    await stage.call(_standby(stage))
-    stage.cluster.troubles.next(Call.PATCH_NODE, Trouble.LOST_ANSWER)
-    with pytest.raises(TemporaryError):
-        await stage.call(_standby(stage))
-    outcome = await stage.call(_standby(stage))
-    assert isinstance(outcome, Done)
-    assert outcome.details == {"standby": "spare-1"}
-
-
-FOREIGN = (Taint("team", "a", "NoExecute"), Taint(OFFLINE, "by-hand", "NoExecute"))
-OURS = Taint(OFFLINE, "true", "NoSchedule")
-
-
-async def test_offline_signs_the_cordon_that_it_makes_and_keeps_foreign_taints() -> None:
-    stage = Stage(Offline())
-    stage.edit(unschedulable=False, annotations=dict.fromkeys(SIGNED), taints=FOREIGN)
-    assert isinstance(await stage.call(OfflineRunner(stage.cluster), MINUTE), Done)
-    node = stage.node
-    assert (node.unschedulable, node.labels[OFFLINE], node.taints) == (True, "true", (*FOREIGN, OURS))
-    assert (node.annotations[CORDONED_BY], node.annotations[CORDONED_AT]) == (NAME, (NOON + MINUTE).isoformat())
-    assert node.annotations[OFFLINE_REASON].startswith(f"{NAME}: xid 79 at ")
-
-
-async def test_offline_does_not_sign_a_cordon_of_another_hand() -> None:
-    stage = Stage(Offline())
-    stage.hand_over()
-    assert isinstance(await stage.call(OfflineRunner(stage.cluster)), Done)
-    assert set(stage.node.annotations) == {OFFLINE_REASON}
-
-
-async def test_offline_a_second_time_writes_nothing() -> None:
-    stage = Stage(Offline())
-    await stage.call(OfflineRunner(stage.cluster))
-    version = stage.node.resource_version
-    assert isinstance(await stage.call(OfflineRunner(stage.cluster), HOUR), Done)
-    assert stage.node.resource_version == version
-
-
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("the label", {"labels": {OFFLINE: None}}),
-        ("the taint", {"taints": ()}),
-        ("the cordon", {"unschedulable": False}),
-    ],
-)
-async def test_offline_writes_what_is_missing(name: str, change: dict[str, Any]) -> None:
-    stage = Stage(Offline())
-    await stage.call(OfflineRunner(stage.cluster))
-    stage.edit(**change)
-    await stage.call(OfflineRunner(stage.cluster))
-    node = stage.node
-    assert (node.unschedulable, node.labels[OFFLINE], node.taints) == (True, "true", (OURS,))

@@ -57,7 +57,7 @@ async def _moments(actions: tuple[Action, ...]) -> int:
 
 
 def _assert_all_recorded(world: World, killed: str | None) -> None:
-    expected = [record.id for record in records(world.rescue(), dry_run=False)]
+    expected = [record.id for record in records(world.rescue())]
     assert sorted(record.id for record in world.sink.records) == sorted(expected), killed
     assert world.rescue().recorded == len(expected), killed
 
@@ -140,6 +140,6 @@ async def test_a_fold_survives_a_kill_at_every_moment() -> None:
         assert world.rescue("first").folded == ("second",), killer.killed
         assert len(world.cluster.reboots) == 1, killer.killed
         assert not world.cluster.nodes()["gpu-1"].unschedulable, killer.killed
-        every = [record.id for found in world.store.all() for record in records(found, dry_run=False)]
+        every = [record.id for found in world.store.all() for record in records(found)]
         assert sorted(record.id for record in world.sink.records) == sorted(every), killer.killed
         at += 1

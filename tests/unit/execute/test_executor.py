@@ -8,7 +8,14 @@ import pytest
 from pipeline.cluster.memory import Budget, Call, Trouble
 from pipeline.decide.guards import GuardSettings
 from pipeline.model.node import Pod
-from pipeline.model.ownership import CORDONED_AT, CORDONED_BY, OFFLINE, OFFLINE_REASON, STANDBY_FOR, WARM_STANDBY
+from pipeline.model.ownership import (
+    CORDONED_AT,
+    CORDONED_BY,
+    OFFLINE,
+    OFFLINE_REASON,
+    STANDBY_FOR,
+    WARM_STANDBY,
+)
 from pipeline.model.plan import Action, Cordon, Drain, EnableWarmStandby, Offline, OnTimeout, Reboot, Uncordon
 from pipeline.model.rescue import CancelReason, EventAction, FailReason, HoldReason, Status
 from tests.fakes.faults import NOON, node_fault, plan, rescue

@@ -13,8 +13,9 @@ from pipeline.cluster.memory import Call, SimulatedCluster, Trouble
 from pipeline.decide.guards import GuardSettings
 from pipeline.errors import ConflictError, TemporaryError
 from pipeline.execute.actions.port import Done, Outcome
-from pipeline.execute.executor import ExecuteSettings, Executor
+from pipeline.execute.executor import Executor
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.node import Node, Pod
 from pipeline.model.plan import ActionName, Cordon, Drain, Uncordon
@@ -110,7 +111,7 @@ async def test_a_call_without_an_answer_counts_as_a_temporary_error() -> None:
         world.store,
         world.cluster,
         {ActionName.CORDON: stuck},
-        Recorder(world.sink, world.store, dry_run=False),
+        Recorder(world.sink, world.store),
         world.guards,
         world.clock,
         ExecuteSettings(step_timeout=timedelta(milliseconds=20)),
@@ -131,7 +132,7 @@ async def test_a_defect_of_an_action_is_told_and_tried_again_later() -> None:
             return Done("cordoned")
 
     world = _two()
-    recorder = Recorder(world.sink, world.store, dry_run=False)
+    recorder = Recorder(world.sink, world.store)
     world.executor = Executor(
         world.store, world.cluster, {ActionName.CORDON: Broken()}, recorder, world.guards, world.clock
     )
@@ -189,7 +190,7 @@ async def test_two_executors_at_once_reboot_once(forgetful: bool) -> None:
     rebooter = CountingRebooter(world.cluster)
     both = []
     for _ in range(2):
-        recorder = Recorder(world.sink, world.store, dry_run=False)
+        recorder = Recorder(world.sink, world.store)
         actions = runners(world.cluster, rebooter)
         both.append(Executor(world.store, world.cluster, actions, recorder, world.guards, world.clock))
     await world.store.create(rescue())

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from structlog.testing import capture_logs
 
 from pipeline.clock import ManualClock
-from pipeline.execute.loops import BEFORE_ALL_LOGS, LiveLoop, ReplayLoop, merged
+from pipeline.decide.guards import GuardSettings
+from pipeline.execute.loops import LiveLoop, ReplayLoop, merged
+from pipeline.execute.replay import BEFORE_ALL_LOGS
 from pipeline.model.rescue import Status
 from pipeline.sources.port import Delivery
 from tests.fakes.faults import NOON
+from tests.fakes.intake import APPLICATION, OFF_THE_BUS, Inside
 from tests.fakes.world import World, gpu_node
-from tests.unit.execute.test_intake import APPLICATION, OFF_THE_BUS, Inside
 
 
 class ListSource:
@@ -49,10 +51,12 @@ def _at(moment: datetime, text: str, node: str = "gpu-1") -> str:
 class Stage:
     """A driver over a world, and how its time passed."""
 
-    def __init__(self, *payloads: str, present: datetime = NOON + timedelta(days=1)) -> None:
+    def __init__(
+        self, *payloads: str, present: datetime = NOON + timedelta(days=1), guards: GuardSettings | None = None
+    ) -> None:
         self.jumps: list[timedelta] = []
         clock = ManualClock(BEFORE_ALL_LOGS)
-        self.world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], clock=clock)
+        self.world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], clock=clock, guards=guards)
         self.inside = Inside(world=self.world)
         self.source = ListSource(payloads)
         self.replay = ReplayLoop(
@@ -176,3 +180,37 @@ async def test_a_live_run_works_side_by_side_and_ends_in_good_order_when_cancell
     assert running.cancelled()
     assert world.cluster.nodes()["gpu-1"].unschedulable
     assert world.sink.records[-1].document["gpu_rescue"]["fault"]["count"] == 3
+
+
+async def test_a_live_run_whose_streams_have_ended_stays_for_a_rescue_that_waits_in_mid_plan() -> None:
+    guards = GuardSettings.model_validate({"max_percent": 100, "windows": {"deny": [{"from": "12:00", "to": "13:00"}]}})
+    world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], guards=guards)
+    inside = Inside(world=world)
+    source = ListSource([_at(NOON, OFF_THE_BUS)])
+    live = LiveLoop([source], inside.intake, world.executor, world.store, inside.policies, world.clock)
+    running = asyncio.create_task(live.run())
+    async with asyncio.timeout(10):
+        while not any(one.status is Status.HELD for one in world.store.all()):
+            await asyncio.wait({running}, timeout=0.01)
+    await asyncio.wait({running}, timeout=1)
+    assert not running.done()
+    running.cancel()
+    await asyncio.wait({running}, timeout=10)
+    assert [(one.status, one.begun) for one in world.store.all()] == [(Status.HELD, True)]
+
+
+async def test_a_live_run_whose_streams_have_ended_leaves_a_rescue_that_has_not_begun() -> None:
+    world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], guards=GuardSettings(max_nodes=0))
+    inside = Inside(world=world)
+    source = ListSource([_at(NOON, OFF_THE_BUS)])
+    async with asyncio.timeout(10):
+        await LiveLoop([source], inside.intake, world.executor, world.store, inside.policies, world.clock).run()
+    assert [(one.status, one.begun) for one in world.store.all()] == [(Status.HELD, False)]
+
+
+async def test_a_replay_ends_with_a_rescue_that_no_window_lets_go_on() -> None:
+    stage = Stage(_at(NOON, OFF_THE_BUS), guards=GuardSettings.model_validate({"windows": {"deny": [{}]}}))
+    with capture_logs() as logs:
+        await stage.replay.run()
+    assert stage.statuses == [Status.HELD]
+    assert [entry["status"] for entry in logs if entry["event"] == "replay.unfinished"] == ["Held"]

@@ -73,7 +73,7 @@ def _world(rng: random.Random) -> World:
         store=KillingStore(dice),
         sink=KillingSink(dice),
         rebooter=KillingRebooter(SimulatedRebooter(cluster), dice),
-        guards=GuardSettings(max_nodes=_MOST, window=timedelta(days=30)),
+        guards=GuardSettings(max_nodes=_MOST, max_percent=100, breaker_window=timedelta(days=30)),
         clock=clock,
     )
 
@@ -128,7 +128,7 @@ def _check_end(world: World) -> None:
             (step,) = [s for a, s in zip(ended.plan.actions, ended.steps, strict=True) if a.name is ActionName.REBOOT]
             before = step.memo["boot_id"]
             assert before in {reboot.boot_id for reboot in world.cluster.reboots if reboot.node == ended.node}
-    expected = {record.id for rescue in world.store.all() for record in records(rescue, dry_run=False)}
+    expected = {record.id for rescue in world.store.all() for record in records(rescue)}
     written = [record.id for record in world.sink.records]
     assert len(written) == len(set(written))
     assert set(written) == expected

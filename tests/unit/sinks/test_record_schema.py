@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from pipeline.decide.blast import BlastRadius
 from pipeline.model.fault import Drill, Lookup, Severity
 from pipeline.model.guard import Guard, Verdict
 from pipeline.model.plan import ActionName, SkipReason
@@ -91,6 +92,17 @@ PLANNED["gpu_rescue"]["rescue"] = {"name": "r-1"}
 PLANNED["gpu_rescue"]["decision"] = {"outcome": "plan", "policy": "a", "rule": 0, "priority": 10, "actions": ["cordon"]}
 
 
+HELD: dict[str, Any] = deepcopy(STEP)
+HELD["event"] |= {"action": "rescue-held", "type": ["info"], "outcome": "unknown", "reason": "max-nodes"}
+del HELD["gpu_rescue"]["step"]
+GUARD = {"guard": "breaker", "verdict": "holds", "told": "5 nodes are out of service"}
+HELD["gpu_rescue"]["decision"] = {"outcome": "hold", "reason": "max-nodes", "guards": [GUARD]}
+
+STARTED: dict[str, Any] = deepcopy(STEP)
+STARTED["event"] |= {"action": "step-started", "type": ["start"], "outcome": "unknown"}
+STARTED["gpu_rescue"]["decision"] = {"outcome": "go", "guards": [GUARD | {"verdict": "passed"}]}
+
+
 def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy with the value at a dotted path replaced or, where it is None, removed."""
     copy = deepcopy(document)
@@ -110,7 +122,11 @@ def test_the_schema_is_one() -> None:
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-@pytest.mark.parametrize("document", [SKIPPED, STEP, PLANNED], ids=["a skipped fault", "a step", "a planned rescue"])
+@pytest.mark.parametrize(
+    "document",
+    [SKIPPED, STEP, PLANNED, HELD, STARTED],
+    ids=["a skipped fault", "a step", "a planned rescue", "a held rescue", "a started step"],
+)
 def test_a_record_is_taken_of(document: dict[str, Any]) -> None:
     assert [error.message for error in VALIDATOR.iter_errors(document)] == []
 
@@ -145,6 +161,9 @@ REFUSED = {
     "a negative duration": changed(STEP, "event/duration", -1),
     "details that are no text": changed(STEP, "gpu_rescue/step/details", {"evicted": 7}),
     "a plan without actions": changed(PLANNED, "gpu_rescue/decision/actions", None),
+    "a hold without what holds": changed(HELD, "gpu_rescue/decision/reason", None),
+    "a start without its guards": changed(STARTED, "gpu_rescue/decision/guards", None),
+    "an outcome that nobody knows": changed(HELD, "gpu_rescue/decision/outcome", "wait"),
     "a plan without a decision": changed(PLANNED, "gpu_rescue/decision", None),
 }
 
@@ -167,6 +186,10 @@ LISTS: dict[str, tuple[list[str], list[str]]] = {
     "what was asked": (SCHEMA["$defs"]["guard_state"]["properties"]["guard"]["enum"], values(Guard)),
     "what was answered": (SCHEMA["$defs"]["guard_state"]["properties"]["verdict"]["enum"], values(Verdict)),
     "how a drill is meant": (SCHEMA["$defs"]["fault"]["properties"]["drill"]["enum"], values(Drill)),
+    "how far a fault reaches": (
+        SCHEMA["$defs"]["fault"]["properties"]["blast_radius"]["enum"],
+        values(BlastRadius),
+    ),
     "how a node was looked for": (SCHEMA["$defs"]["node"]["properties"]["lookup"]["enum"], values(Lookup)),
 }
 

@@ -1,0 +1,139 @@
+"""What follows from an incident: a rescue, a place in that of its family, or a record of why neither; and its count."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from pipeline.clock import Clock
+from pipeline.decide.escalation import join
+from pipeline.decide.family import speaks_for
+from pipeline.decide.identity import another_name
+from pipeline.decide.incidents import Incident
+from pipeline.errors import NotFoundError
+from pipeline.execute import progress
+from pipeline.execute.history import Known, of_family
+from pipeline.execute.patience import Patience
+from pipeline.execute.recorder import Recorder
+from pipeline.execute.records import repeat_record, skip_records
+from pipeline.execute.store import RescueStore, update
+from pipeline.model.plan import Decision, Plan, Skip
+from pipeline.model.rescue import CancelReason, Member, Rescue
+from pipeline.telemetry import RESCUES, SKIPS
+
+_log = structlog.get_logger()
+
+
+class Consequences:
+    """Each call returns when what follows is saved and recorded; made again after a crash, it follows once.
+
+    One failure has one rescue: what belongs to its family joins it, and merges its plan if none of its steps has
+    started. What comes too late, or is one too many, has a rescue of its own, and the executor decides between the two.
+    """
+
+    def __init__(
+        self, store: RescueStore, recorder: Recorder, clock: Clock, settle: timedelta, patience: Patience
+    ) -> None:
+        """*settle* is how long a new rescue waits before its first step."""
+        self._store = store
+        self._recorder = recorder
+        self._clock = clock
+        self._settle = settle
+        self._patience = patience
+
+    async def follow(self, incident: Incident, decision: Decision) -> None:
+        """Do what follows from a new incident, of which *decision* is what it leads to by itself."""
+        incident.decided(decision)
+        if await self._joined(incident):
+            return
+        match decision:
+            case Plan():
+                await self._plan(incident, decision)
+            case Skip():
+                SKIPS.labels(decision.reason).inc()
+                known = _known(incident)
+                await self._recorder.write(
+                    skip_records(incident.name, incident.lead, decision, self._clock.now(), known)
+                )
+
+    async def recount(self, incident: Incident) -> bool:
+        """Save and record how often it was seen; return False if somebody has deleted its rescue."""
+        member = incident.as_member()
+        name = self._about(incident)
+        if name is None:
+            await self._recorder.write([repeat_record(member, _known(incident))])
+            return True
+        count, first, last = member.count, member.first_seen, member.last_seen
+        try:
+            rescue = await self._patience.insist(
+                "save a count",
+                lambda: update(
+                    self._store, name, lambda stored: progress.repeated(stored, member.name, count, first, last)
+                ),
+            )
+        except NotFoundError:
+            _log.warning("rescue.gone", rescue=name)
+            return False
+        await self._recorder.write_journal(rescue)
+        return True
+
+    async def _joined(self, incident: Incident) -> bool:
+        """Let a rescue that is about the incident's family, or about its very line already, speak for it."""
+        if incident.family is None:
+            return False
+        member = incident.as_member()
+        on_node = {rescue.name: rescue for rescue in self._store.on_node(incident.lead.node)}
+        of_line = (rescue.name for rescue in on_node.values() if rescue.member(member.name) is not None)
+        of_family = (name for name in incident.family.rescues if name in on_node)
+        for name in dict.fromkeys((*of_line, *of_family)):
+            rescue = await self._taken_in(name, member)
+            if rescue is not None:
+                incident.decided(member.decision, name)
+                await self._recorder.write_journal(rescue)
+                return True
+        return False
+
+    async def _taken_in(self, name: str, member: Member) -> Rescue | None:
+        now = self._clock.now()
+        try:
+            rescue = await self._patience.insist(
+                "save a member", lambda: update(self._store, name, lambda stored: join(stored, member, now))
+            )
+        except NotFoundError:
+            return None
+        return rescue if speaks_for(rescue, member) else None
+
+    async def _plan(self, incident: Incident, plan: Plan) -> None:
+        earlier = incident.family.undone if incident.family is not None else []
+        members = [one.as_member() for one in earlier]
+        new = progress.planned(incident.name, incident.lead, plan, self._clock.now(), self._settle, members)
+        there = self._store.get(new.name)
+        if there is not None and there.dry_run and not plan.dry_run:
+            # Its very line was rehearsed, and policies have changed since: that is no rescue of it.
+            new = replace(new, name=another_name(new.name))
+        rescue = await self._patience.insist("save a rescue", lambda: self._store.create(new))
+        incident.decided(plan, rescue.name)
+        RESCUES.labels(plan.policy).inc()
+        await self._recorder.write_journal(rescue)
+        for one, member in zip(earlier, members, strict=True):
+            if rescue.member(member.name) is not None:
+                one.decided(one.decision, rescue.name)
+                one.reported_at(member.count)
+
+    def _about(self, incident: Incident) -> str | None:
+        """The rescue that its count is kept in: of two replicas' rescues that were folded, the one that goes on."""
+        mine = self._store.get(incident.rescue) if incident.rescue is not None else None
+        if mine is None or mine.reason != CancelReason.FOLDED:
+            return incident.rescue
+        others = (rescue for rescue in self._store.on_node(mine.node) if mine.name in rescue.folded)
+        into = next((rescue for rescue in others if rescue.member(incident.name) is not None), mine)
+        return into.name
+
+
+def _known(incident: Incident) -> Known | None:
+    """What is known of the incident that a fault without rescue belongs to; None where it is all that there is."""
+    family = incident.family
+    if family is None or len({*family.incidents, incident}) == 1:
+        return None
+    members = [one.as_member() for one in (*family.incidents, incident)]
+    return of_family((*family.rescues, family.name)[0], members, incident.name)

@@ -1,0 +1,105 @@
+"""Several executors over one store: one acts on the cluster, others rehearse on copies of it, and none sees another's.
+
+What is rehearsed is executed by the same code as what is done. It differs in what that code is given: a view of the
+store in which only its own rescues show, and a copy of the cluster with a simulated rebooter. So a rehearsed cordon
+never counts for the breaker, and no rehearsed rescue takes over a real one or waits for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.execute.store import RescueStore
+
+
+class Execution(Protocol):
+    """What the loops ask of those who execute rescues."""
+
+    async def tick(self) -> datetime | None:
+        """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
+        ...
+
+    async def record_rest(self) -> None:
+        """Make every journal safe, waiting for the sinks: the end of the run."""
+        ...
+
+
+class Stage(Protocol):
+    """A copy of the cluster on which is rehearsed."""
+
+    def put_back(self, node: str) -> None:
+        """Have the machine of a node be again as the real one is."""
+        ...
+
+
+class SideBySide:
+    """Executors that go on at the same time."""
+
+    def __init__(self, executions: Sequence[Execution]) -> None:
+        self._executions = executions
+
+    async def tick(self) -> datetime | None:
+        """Let each work; return when the first of them is due again, None if none of them has an open rescue."""
+        due = await asyncio.gather(*(execution.tick() for execution in self._executions))
+        return min((moment for moment in due if moment is not None), default=None)
+
+    async def record_rest(self) -> None:
+        """Make every journal safe, waiting for the sinks: the end of the run."""
+        for execution in self._executions:
+            await execution.record_rest()
+
+
+class Rehearsal:
+    """Executes on a copy of the cluster what policies want rehearsed; the copy lasts, and the marks on it with it.
+
+    So cordons add up there as they would, and the breaker is rehearsed as well. A reboot is another matter: no later
+    fault comes out of the boot that was simulated, but out of that in which the real machine still is. When the last
+    rescue of a node has ended, its machine is as the real one again, or every later one would look older than its boot.
+    """
+
+    def __init__(self, rescues: RescueStore, executor: Execution, stage: Stage) -> None:
+        """*rescues* are those to be rehearsed; *executor* works on these and acts on the *stage*."""
+        self._rescues = rescues
+        self._executor = executor
+        self._stage = stage
+
+    async def tick(self) -> datetime | None:
+        """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
+        before = self._busy()
+        due = await self._executor.tick()
+        for node in sorted(before - self._busy()):
+            self._stage.put_back(node)
+        return due
+
+    async def record_rest(self) -> None:
+        """Make every journal safe, waiting for the sinks: the end of the run."""
+        await self._executor.record_rest()
+
+    def _busy(self) -> set[str]:
+        return {rescue.node for rescue in self._rescues.open()}
+
+
+class Drills:
+    """Executes drills on a copy of the cluster that is thrown away when none of them is open.
+
+    So a drill can be held again: neither a node that went offline in the last one nor a standby that was used up in it
+    stands in its way. Drills that are open at the same time share a copy, as faults share a cluster.
+    """
+
+    def __init__(self, drills: RescueStore, prepare: Callable[[], Execution]) -> None:
+        """*drills* are those to be held; *prepare* returns an executor over these on a new copy."""
+        self._drills = drills
+        self._prepare = prepare
+        self._executor: Execution | None = None
+
+    async def tick(self) -> datetime | None:
+        """Take every drill that is due as far as it goes now; return when the next is due, None if none is open."""
+        executor = self._executor or self._prepare()
+        due = await executor.tick()
+        self._executor = executor if self._drills.open() else None
+        return due
+
+    async def record_rest(self) -> None:
+        """Make every journal safe, waiting for the sinks: the end of the run."""
+        await (self._executor or self._prepare()).record_rest()

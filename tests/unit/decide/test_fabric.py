@@ -1,0 +1,268 @@
+"""One fault on many nodes of one fabric: who counts, who waits, and until when."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.decide.admission import Hold, admission_states
+from pipeline.decide.fabric import reach
+from pipeline.decide.guards import GuardSettings
+from pipeline.model.fault import NodeFault, NvLink5
+from pipeline.model.guard import Guard
+from pipeline.model.node import Node
+from pipeline.model.rescue import CancelReason, HoldReason, Member, Rescue, Status, StepState
+from tests.fakes.asking import answer, ask, begun, done, node, over
+from tests.fakes.faults import NOON, fault, node_fault, rescue
+
+SECOND = timedelta(seconds=1)
+MICROSECOND = timedelta(microseconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+WINDOW = 2 * MINUTE
+CLIQUE = "nvidia.com/gpu.clique"
+NAMES = [f"gpu-{number}" for number in range(1, 7)]
+THREE = {"fabric": {"nodes": 3}}
+
+
+def of(name: str, after: timedelta = timedelta(0), code: int = 74, on: str | None = None, **given: Any) -> Rescue:
+    """A rescue of a node for a fault that was first seen so long after noon."""
+    cause = node_fault(code, on or name, NOON + after, **given)
+    return rescue(f"r-{name}", on or name, NOON + max(after, timedelta(0)), cause=cause)
+
+
+def domain(*names: str, clique: str = "a.1") -> dict[str, Node]:
+    """These nodes in one NVLink domain."""
+    return {name: node(name, labels={CLIQUE: clique}) for name in names}
+
+
+ALL = domain(*NAMES)
+FIRST = of("gpu-1")
+OTHERS = [of("gpu-2", 30 * SECOND), of("gpu-3", MINUTE)]
+
+
+def held(
+    one: Rescue, others: Iterable[Rescue], nodes: dict[str, Node] | None = None, after: timedelta = WINDOW, **given: Any
+) -> str:
+    return answer(ask(one, others, ALL if nodes is None else nodes, NOON + after, **{**THREE, **given}))
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        pytest.param(OTHERS, HoldReason.FABRIC_INCIDENT, id="three of three"),
+        pytest.param(OTHERS[:1], "go", id="two of three"),
+        pytest.param([], "go", id="one alone"),
+        pytest.param([*OTHERS, of("gpu-4", MINUTE)], HoldReason.FABRIC_INCIDENT, id="more than three"),
+        pytest.param([OTHERS[0], of("gpu-3", WINDOW)], HoldReason.FABRIC_INCIDENT, id="as late as the window allows"),
+        pytest.param([OTHERS[0], of("gpu-3", WINDOW + MICROSECOND)], "go", id="later than that"),
+        pytest.param([OTHERS[0], of("gpu-3", -WINDOW)], HoldReason.FABRIC_INCIDENT, id="as early as it allows"),
+        pytest.param([OTHERS[0], of("gpu-3", -WINDOW - MICROSECOND)], "go", id="earlier than that"),
+        pytest.param([OTHERS[0], of("gpu-3", MINUTE, code=79)], "go", id="another code"),
+        pytest.param(
+            [OTHERS[0], of("gpu-3", MINUTE, fault=fault(74, kind="sxid"))], "go", id="the same number of another kind"
+        ),
+        pytest.param([OTHERS[0], of("gpu-2b", MINUTE, on="gpu-2")], "go", id="two rescues of one node"),
+        pytest.param([OTHERS[0], of("gpu-9", MINUTE)], "go", id="a node without the label"),
+        pytest.param(
+            [OTHERS[0], of("gpu-9", MINUTE, labels={CLIQUE: "a.1"})],
+            HoldReason.FABRIC_INCIDENT,
+            id="a node that has left the cache is known by the labels it had",
+        ),
+        pytest.param(
+            [replace(begun(one), status=Status.RUNNING) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="under way"
+        ),
+        pytest.param([replace(one, status=Status.HELD) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="held"),
+        pytest.param([over(done(4, one)) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="done already"),
+        pytest.param([over(one, Status.FAILED) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="failed"),
+        pytest.param(
+            [over(one, Status.CANCELLED, reason=CancelReason.FOLDED) for one in OTHERS],
+            HoldReason.FABRIC_INCIDENT,
+            id="folded into one for another fault",
+        ),
+        pytest.param(
+            [over(one, Status.CANCELLED, reason=CancelReason.STALE) for one in OTHERS],
+            HoldReason.FABRIC_INCIDENT,
+            id="given up",
+        ),
+        pytest.param([replace(one, dry_run=True) for one in OTHERS], "go", id="only rehearsed"),
+    ],
+)
+def test_the_same_fault_on_three_nodes_of_a_fabric(others: list[Rescue], expected: str) -> None:
+    assert held(FIRST, others) == expected
+
+
+def nvlink(name: str, subcode: str) -> Rescue:
+    return of(name, fault=fault(149, nvlink5=NvLink5(subcode, True, False, False, 1, None, None)))
+
+
+@pytest.mark.parametrize(
+    ("subcode", "expected"),
+    [
+        pytest.param("NETIR", HoldReason.FABRIC_INCIDENT, id="the same sub-code"),
+        pytest.param("RLW_CTRL", "go", id="another one"),
+    ],
+)
+def test_a_sub_code_makes_another_fault(subcode: str, expected: str) -> None:
+    others = [nvlink("gpu-2", "NETIR"), nvlink("gpu-3", subcode)]
+    assert held(nvlink("gpu-1", "NETIR"), others) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        pytest.param({**domain("gpu-1", "gpu-2"), **domain("gpu-3", clique="b.1")}, "go", id="in another domain"),
+        pytest.param(domain("gpu-2", "gpu-3") | {"gpu-1": node()}, "go", id="this one in none"),
+        pytest.param(domain("gpu-1", "gpu-2", "gpu-3", clique=""), "go", id="a label without a value"),
+    ],
+)
+def test_nodes_that_share_nothing(nodes: dict[str, Node], expected: str) -> None:
+    assert held(FIRST, OTHERS, nodes) == expected
+
+
+def test_any_of_the_labels_makes_an_incident() -> None:
+    nodes = {name: node(name, labels={"zone": name, "switch": "s7"}) for name in NAMES}
+    settings = {"nodes": 3, "labels": ["zone", CLIQUE, "switch"]}
+    assert held(FIRST, OTHERS, nodes, fabric=settings) == HoldReason.FABRIC_INCIDENT
+    assert held(FIRST, OTHERS, nodes, fabric={"nodes": 3}) == "go"
+    assert held(FIRST, OTHERS, nodes, fabric={"nodes": 3, "labels": []}) == "go"
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        pytest.param(FIRST, HoldReason.FABRIC_INCIDENT, id="before its cordon"),
+        pytest.param(done(1, FIRST), HoldReason.FABRIC_INCIDENT, id="before its drain"),
+        pytest.param(done(2, FIRST), HoldReason.FABRIC_INCIDENT, id="before its reboot"),
+        pytest.param(done(3, FIRST), "go", id="but not before its unCordon"),
+    ],
+)
+def test_one_that_has_begun_waits_too(one: Rescue, expected: str) -> None:
+    assert held(one, OTHERS) == expected
+
+
+def test_one_that_has_rebooted_waits_no_longer() -> None:
+    memo = {"rebooted_at": (NOON + MINUTE).isoformat()}
+    again = done(2, FIRST).with_step(2, StepState(Status.SUCCEEDED, NOON, NOON + MINUTE, memo=memo))
+    asked = admission_states(again, [again, *OTHERS], ALL, NOON + WINDOW, GuardSettings.model_validate(THREE))
+    assert {state.guard: state.told for state in asked}[Guard.FABRIC] == "the node has rebooted"
+
+
+@pytest.mark.parametrize(
+    ("one", "after", "expected"),
+    [
+        pytest.param(FIRST, 2 * HOUR, HoldReason.FABRIC_INCIDENT, id="as long as it may be held"),
+        pytest.param(FIRST, 2 * HOUR + MICROSECOND, CancelReason.STALE, id="then it is given up"),
+        pytest.param(done(1, FIRST), 2 * HOUR, HoldReason.FABRIC_INCIDENT, id="one that has begun waits as long"),
+        pytest.param(done(1, FIRST), 2 * HOUR + MICROSECOND, "go", id="and is brought to its end then"),
+        pytest.param(
+            replace(done(1, FIRST), last_seen=NOON + HOUR),
+            3 * HOUR,
+            HoldReason.FABRIC_INCIDENT,
+            id="a fault that was seen again is waited for longer",
+        ),
+    ],
+)
+def test_nobody_waits_for_ever(one: Rescue, after: timedelta, expected: str) -> None:
+    assert held(one, OTHERS, after=after) == expected
+
+
+def test_the_members_do_not_let_each_other_go_as_they_are_given_up() -> None:
+    """The last ones, whose fault was seen a little later, are held until their own time has come."""
+    given_up = [over(one, Status.CANCELLED, reason=CancelReason.STALE) for one in (FIRST, OTHERS[0])]
+    assert held(OTHERS[1], given_up, after=2 * HOUR + MINUTE) == HoldReason.FABRIC_INCIDENT
+    assert held(OTHERS[1], given_up, after=2 * HOUR + MINUTE + MICROSECOND) == CancelReason.STALE
+
+
+def member(name: str, found: NodeFault, after: timedelta = timedelta(0)) -> Member:
+    return Member(name, found, 1, NOON + after, NOON + after)
+
+
+NO_RESCUE = replace(node_fault(45), meaning=replace(node_fault(45).meaning, rescue=False))
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        pytest.param([member("m", node_fault(74))], HoldReason.FABRIC_INCIDENT, id="with the fault among others"),
+        pytest.param([member("m", node_fault(74), WINDOW)], HoldReason.FABRIC_INCIDENT, id="as late as may be"),
+        pytest.param([member("m", node_fault(74), WINDOW + SECOND)], "go", id="that had it too late"),
+        pytest.param(
+            [member("m", node_fault(74), WINDOW + SECOND), member("n", node_fault(74), WINDOW)],
+            HoldReason.FABRIC_INCIDENT,
+            id="that had it in time on another GPU",
+        ),
+        pytest.param([member("m", node_fault(63))], "go", id="with another fault among others"),
+    ],
+)
+def test_an_incident_is_known_by_all_of_its_faults(members: list[Member], expected: str) -> None:
+    worse = replace(of("gpu-3", code=79), members=tuple(members))
+    assert held(FIRST, [OTHERS[0], worse]) == expected
+
+
+def test_what_asks_for_no_rescue_makes_no_incident() -> None:
+    """One job that ends shows as Xid 45 on every node that it ran on, whatever each of them is rescued for."""
+    each = [
+        replace(of(name, code=code), members=(member("m", NO_RESCUE),))
+        for name, code in (("gpu-1", 79), ("gpu-2", 48), ("gpu-3", 95))
+    ]
+    assert held(each[0], each[1:]) == "go"
+
+
+def test_a_fault_that_only_a_policy_names_counts_as_the_cause_does() -> None:
+    named = [replace(of(name, code=45), cause=replace(NO_RESCUE, node=name)) for name in NAMES[:3]]
+    named = [replace(one, members=(member("m", one.cause),)) for one in named]
+    assert held(named[0], named[1:]) == HoldReason.FABRIC_INCIDENT
+
+
+def test_who_waits_is_told_of_the_whole_incident() -> None:
+    others = [*OTHERS, of("gpu-2b", on="gpu-2"), of("gpu-4", -MINUTE)]
+    found = ask(FIRST, others, ALL, NOON + WINDOW)
+    assert found == Hold(
+        HoldReason.FABRIC_INCIDENT,
+        "gpu-1: xid 74 came up on 4 nodes with nvidia.com/gpu.clique=a.1 within 2min, first in rescue r-gpu-1: "
+        "a fault of the fabric, which no reboot mends, waits for a person (fabric)",
+    )
+    assert isinstance(found, Hold)
+    assert found.details == {"fault": "xid 74", "label": CLIQUE, "group": "a.1", "nodes": 4, "first": "r-gpu-1"}
+
+
+def test_every_member_names_the_one_that_came_first() -> None:
+    early = replace(OTHERS[1], created=NOON - SECOND)
+    for one in (FIRST, OTHERS[0], early):
+        found = ask(one, [FIRST, OTHERS[0], early], ALL, NOON + WINDOW, **THREE)
+        assert isinstance(found, Hold)
+        assert found.details["first"] == early.name
+
+
+def test_a_sub_code_is_named() -> None:
+    each = [nvlink(name, "NETIR") for name in NAMES[:3]]
+    found = ask(each[0], each[1:], ALL, NOON, **THREE)
+    assert isinstance(found, Hold)
+    assert found.message.startswith("gpu-1: xid 149 NETIR came up on 3 nodes with ")
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        pytest.param(FIRST, NOON - WINDOW, id="the fault of now"),
+        pytest.param(of("gpu-1", -MINUTE), NOON - MINUTE - WINDOW, id="a fault of before"),
+        pytest.param(of("gpu-1", MINUTE), NOON + MINUTE - WINDOW, id="a fault of later"),
+        pytest.param(replace(of("gpu-1", MINUTE), created=NOON), NOON - WINDOW, id="a fault ahead of the clock"),
+        pytest.param(
+            replace(FIRST, members=(member("m", node_fault(74)), member("n", node_fault(63), -HOUR))),
+            NOON - HOUR - WINDOW,
+            id="the earliest of several faults",
+        ),
+    ],
+)
+def test_how_far_back_others_are_asked_for(one: Rescue, expected: Any) -> None:
+    assert reach(one, WINDOW) == expected
+
+
+def test_a_held_member_is_out_of_service_only_if_it_has_begun() -> None:
+    waiting = replace(of("gpu-2"), status=Status.HELD)
+    assert held(FIRST, [waiting], max_nodes=1) == "go"
+    assert held(FIRST, [begun(waiting)], max_nodes=1) == HoldReason.MAX_NODES
