@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MUTANTS := .venv-mutants
 CODE := pipeline sinks tests benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit check format bench picture lock wheel clean
+.PHONY: help run test unit check format bench picture mutants lock wheel clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,12 +44,23 @@ bench: $(VENV)/.ready  ## what the stages cost, as ratios against baselines of t
 picture: $(VENV)/.ready  ## docs/run.svg, the picture of the README
 	$(BIN)/python -m docs.picture
 
+$(MUTANTS)/.ready: requirements-mutants.txt
+	$(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/python -m pip install --quiet --require-hashes -r requirements-mutants.txt
+	@touch $@
+
+mutants: $(MUTANTS)/.ready  ## every way to change a decision, and whether a test notices; ten minutes
+	rm -rf mutants
+	$(MUTANTS)/bin/mutmut run
+	$(MUTANTS)/bin/python -m docs.mutation
+
 wheel: $(VENV)/.ready  ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 lock:  ## pin the dependencies anew, with hashes; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev pyproject.toml -o requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --extra dev --extra mutants -c requirements-dev.txt pyproject.toml -o requirements-mutants.txt
 
 clean:  ## everything that was made
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(MUTANTS) mutants dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

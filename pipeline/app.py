@@ -16,6 +16,7 @@ from pipeline.backtest.store import TrialStore
 from pipeline.backtest.trial import Trial
 from pipeline.clock import Clock, ManualClock, WallClock
 from pipeline.cluster.memory import SimulatedCluster, Twin, load_cluster, twin
+from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.policy import PolicySet, read_policies
 from pipeline.decide.standby import StandbySettings, free
@@ -24,6 +25,7 @@ from pipeline.documents import Document, read_documents
 from pipeline.enrich.labels import Enricher
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
+from pipeline.execute.actions.handover import HandOverRunner
 from pipeline.execute.actions.offline import OfflineRunner
 from pipeline.execute.actions.reboot import RebootRunner
 from pipeline.execute.actions.replenish import ReplenishRunner
@@ -41,6 +43,7 @@ from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay
 from pipeline.execute.store import RescueStore
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.store_view import StoreView, acts, is_drill, is_rehearsed
+from pipeline.execute.succession import Succession
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import PatternSet, load_patterns
 from pipeline.model.plan import ActionName
@@ -181,6 +184,7 @@ def runners(
     policies: PolicyBook,
     standby: StandbySettings,
     store: RescueStore,
+    guards: GuardSettings,
     choose: Choice = random.choice,
 ) -> Runners:
     """Every action of a plan, over one cluster; *choose* picks one of several warm standbys."""
@@ -194,7 +198,9 @@ def runners(
         ActionName.CORDON: CordonRunner(cluster),
         ActionName.DRAIN: DrainRunner(cluster),
         ActionName.REBOOT: RebootRunner(cluster, SimulatedRebooter(cluster)),
-        ActionName.UNCORDON: replenish if standby.replenish else uncordon,
+        ActionName.UNCORDON: HandOverRunner(
+            cluster, replenish if standby.replenish else uncordon, Succession(store, cluster, guards).begin
+        ),
         ActionName.WARM_STANDBY: StandbyRunner(
             cluster, lambda: policies.current.standby, standby.label, failing, choose
         ),
@@ -217,7 +223,7 @@ def executions(
     """
 
     def executor(rescues: RescueStore, cluster: SimulatedCluster) -> Executor:
-        actions = runners(cluster, policies, settings.standby, rescues)
+        actions = runners(cluster, policies, settings.standby, rescues, settings.guards)
         return Executor(rescues, cluster, actions, recorder, settings.guards, clock, settings.execute)
 
     rehearsed, drills = StoreView(store, is_rehearsed), StoreView(store, is_drill)
@@ -276,7 +282,8 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
         loop = ReplayLoop(sources, intake, executor, store, policies, clock, pause, present)
         return App(loop, sources, sink, recognition.oddities)
     again = reloads(settings, seen, matcher, enricher, incidents, policies)
-    return App(LiveLoop(sources, intake, executor, store, policies, clock, again), sources, sink, recognition.oddities)
+    live = LiveLoop(sources, intake, executor, store, seen, policies, clock, again)
+    return App(live, sources, sink, recognition.oddities)
 
 
 async def _at_once(_: timedelta) -> None:
@@ -294,7 +301,7 @@ def open_trial(settings: Settings, matcher: Matcher, present: datetime) -> Trial
     recorder = Recorder(ledger, store)
     recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
     intake = Intake(recognition, policies, Incidents(guards), store, recorder, guards, clock, settings.execute.settle)
-    actions = runners(cluster, policies, settings.standby, store, choose=lambda standbys: standbys[0])
+    actions = runners(cluster, policies, settings.standby, store, guards, choose=lambda standbys: standbys[0])
     executor = Executor(store, cluster, actions, recorder, guards, clock, settings.execute)
     replay = Replay(intake, executor, store, clock, _at_once, present)
     names = [str(path) for path in settings.policies]

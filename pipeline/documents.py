@@ -147,7 +147,7 @@ def _suggestion(word: str, known: Sequence[str]) -> str | None:
     if not known:
         return None
     close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(sorted(known))}"
+    return f"did you mean {close[0]!r}?" if close else f"known keys are {', '.join(sorted(set(known)))}"
 
 
 def _keys_at(model: type[BaseModel], place: Sequence[str | int]) -> list[str]:

@@ -15,6 +15,7 @@ from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
 from pipeline.decide.admission import Admission, Cancel, Fold, Go, Hold, admission_states, admit
 from pipeline.decide.asking import Asking
+from pipeline.decide.blast import blast
 from pipeline.decide.decision import decide
 from pipeline.decide.gate import gate, gate_states
 from pipeline.decide.timing import windows
@@ -105,6 +106,9 @@ def _told(found: Explanation) -> Iterator[str]:
     fault, node = found.fault.fault, found.fault
     yield f"fault      {fault.kind} {fault.code} on {node.node or 'no node'} (node {node.lookup}): {fault.message}"
     yield f"meaning    {node.meaning.meaning or 'not catalogued'}; asks for {node.meaning.severity}"
+    reached = blast(node)
+    yield f"reaches    {reached.radius}: {reached.why}"
+    yield "labels     " + (", ".join(f"{key}={value}" for key, value in sorted(node.labels.items())) or "none")
     yield from map(_guard, found.decided.guards)
     for rule in found.decided.considered:
         mark = "matches" if rule.matched else "no"
@@ -118,7 +122,7 @@ def _told(found: Explanation) -> Iterator[str]:
         yield f"step {number}     {describe(action)}{waits}"
     yield from map(_guard, found.guards)
     _, _, told = _admission(found.admitted)
-    yield f"admission  {told}"
+    yield f"admission  {told}, if no other rescue is open: the cluster is seen as its file describes it"
 
 
 def _guard(state: GuardState) -> str:

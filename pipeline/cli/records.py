@@ -64,4 +64,5 @@ async def _print(sink: Sink, query: Query) -> None:
     finally:
         await sink.close()
     if not found:
-        click.echo("no record was found; the configuration (-c, --set sinks.0.path=...) says where they are", err=True)
+        told = "no record was found that matches; the configuration (-c, --set sinks.0.path=...) says where they are"
+        click.echo(told, err=True)

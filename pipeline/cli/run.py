@@ -25,6 +25,7 @@ _SPEED = 600
 _LONGEST_PAUSE = 0.25
 _ALL_PAUSES = 20.0
 _SIMULATED = "The cluster is simulated: no machine is touched."
+_UNKNOWN_NODES = " Its nodes are the log's hosts, without labels, which no rule with a nodeSelector matches."
 _FASTER = " Times are the log's own and run faster than the clock."
 
 
@@ -88,7 +89,8 @@ async def _run(settings: Settings) -> None:
         async with AsyncExitStack() as stack:
             app = build(settings, Pacing() if people else _no_pause, view.show, stack)
             await _reach(app.sink)
-            view.begin(_SIMULATED + (_FASTER if app.simulated_time else ""))
+            unknown = _UNKNOWN_NODES if settings.cluster.nodes is None else ""
+            view.begin(_SIMULATED + unknown + (_FASTER if app.simulated_time else ""))
             await _until_stopped(app.loop.run())
         view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
         view.say("records: " + ", ".join(str(sink.path) for sink in settings.sinks))

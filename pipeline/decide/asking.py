@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from pipeline.decide.census import Census, Fleet
 from pipeline.decide.guards import GuardSettings
 from pipeline.model.guard import GuardState
 from pipeline.model.node import Node
@@ -13,13 +14,22 @@ from pipeline.model.rescue import CancelReason, HoldReason, Rescue
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A rescue before its next step, and all that bears on it; `rescues` may hold the rescue itself."""
+    """A rescue before its next step, and all that bears on it; `rescues` may hold the rescue itself.
+
+    `shared` is the census of these rescues and nodes that others ask for as well, where somebody has one.
+    """
 
     rescue: Rescue
     rescues: Sequence[Rescue]
     nodes: Mapping[str, Node]
     now: datetime
     settings: GuardSettings
+    shared: Census | None = None
+
+    @property
+    def census(self) -> Census:
+        """What is counted over all nodes and rescues."""
+        return self.shared or Census(self.rescues, Fleet(self.nodes), self.now, self.settings.breaker_window)
 
     @property
     def node(self) -> Node | None:

@@ -1,11 +1,12 @@
 """What boot ids tell: whether a fault is of a boot that is over, whether a node was rebooted since."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pipeline.model.fault import NodeFault
 from pipeline.model.node import Node
 from pipeline.model.plan import ActionName
-from pipeline.model.rescue import FailReason, Rescue, Status
+from pipeline.model.rescue import BOOT_ID, REBOOTED_AT, FailReason, Rescue, Status
 
 _REBOOT_FAILED = (FailReason.REBOOT_TIMEOUT, FailReason.REBOOT_UNCERTAIN)
 
@@ -13,6 +14,24 @@ _REBOOT_FAILED = (FailReason.REBOOT_TIMEOUT, FailReason.REBOOT_UNCERTAIN)
 def same_boot(one: str, other: str) -> bool:
     """Whether two boot ids are the same; the journal writes them without the dashes that the kernel has."""
     return _bare(one) == _bare(other)
+
+
+def may_be_one_boot(faults: Iterable[NodeFault]) -> bool:
+    """Whether all of the faults of a node can be of the same boot: no two are known to be of different ones."""
+    boots = (fault.fault.line.boot_id or fault.boot_id for fault in faults)
+    return len({_bare(boot) for boot in boots if boot}) <= 1
+
+
+def is_of_boot(fault: NodeFault, boot_id: str, booted_at: datetime | None) -> bool:
+    """Whether the fault is known to be of the boot *boot_id*, first seen at *booted_at*.
+
+    The boot id that the line itself carries tells it. Without one it is known if the node was in that boot when the
+    fault was enriched and the boot was seen before the fault: then the line was not merely delivered late.
+    """
+    if fault.fault.line.boot_id:
+        return same_boot(fault.fault.line.boot_id, boot_id)
+    read_in_it = bool(fault.boot_id) and same_boot(fault.boot_id or "", boot_id)
+    return read_in_it and booted_at is not None and fault.time >= booted_at
 
 
 def earlier_boot(fault: NodeFault, boot_id: str | None, booted_at: datetime | None) -> str | None:
@@ -45,9 +64,9 @@ def left_by_failed_reboot(node: Node, rescue: Rescue) -> bool:
         return False
     steps = zip(rescue.plan.actions, rescue.steps, strict=True)
     memo = next((step.memo for action, step in steps if action.name is ActionName.REBOOT), {})
-    if "rebooted_at" in memo:
+    if REBOOTED_AT in memo:
         return node.booted_at is None or rescue.ended is None or node.booted_at <= rescue.ended
-    before = memo.get("boot_id")
+    before = memo.get(BOOT_ID)
     return not before or not node.boot_id or same_boot(before, node.boot_id)
 
 

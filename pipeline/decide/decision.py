@@ -34,13 +34,16 @@ def decide(
     if rule is not None:
         rehearsed = policies.dry_run or rule.dry_run
         dry_run = rehearsed or fault.fault.drill is Drill.DRY
-        plan = Plan(rule.actions, rule.policy, rule.index, rule.priority, considered, dry_run=dry_run)
+        plan = Plan(
+            rule.actions, rule.policy, rule.index, rule.priority, considered, dry_run=dry_run, fallback=rule.is_global
+        )
         return limited(plan, fault, _counting(of_node, rehearsed), now, guards)
-    if not fault.meaning.catalogued:
-        return skipped(fault, SkipReason.UNKNOWN_CODE, "no catalogue knows the code, and no rule names it", considered)
-    return skipped(
-        fault, SkipReason.NO_RESCUE_NEEDED, "the code needs no rescue, and no rule names it here", considered
-    )
+    known = fault.meaning.catalogued
+    reason = SkipReason.NO_RESCUE_NEEDED if known else SkipReason.UNKNOWN_CODE
+    told = "the code needs no rescue" if known else "no catalogue knows the code"
+    yet = policies.counted(fault, guards.unknown_codes)
+    why = "no rule names it here, or not yet this often (repeat)" if yet else "no rule names it here"
+    return skipped(fault, reason, f"{told}, and {why}", considered)
 
 
 def _counting(rescues: Iterable[Rescue], rehearsed: bool) -> list[Rescue]:

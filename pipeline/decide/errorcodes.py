@@ -1,39 +1,43 @@
 """The entries of a rule's `errorCode`, and what each of them matches.
 
-"62"            Xid 62
-"sxid:12028"    SXid 12028 of an NVSwitch
-"149.NETIR"     Xid 149 with the NVLink5 sub-code NETIR
-"154:2"         Xid 154, the driver's own verdict, when it asks for recovery action 2
-"class:reboot"  every code of that severity
-"disk:9001"     code 9001 of an operator's own kind
+"62"                Xid 62
+"sxid:12028"        SXid 12028 of an NVSwitch
+"149.NETIR"         Xid 149 with the NVLink5 sub-code NETIR
+"149:fatal"         Xid 149 that the driver calls fatal; also "149.NETIR:fatal", "sxid:12028:nonfatal", ":correctable"
+"154:2"             Xid 154, the driver's own verdict, when it asks for recovery action 2
+"class:reboot"      every code of that severity
+"disk:9001"         code 9001 of an operator's own kind
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipeline.model.fault import NodeFault, Severity
+from pipeline.model.fault import DriverWord, NodeFault, Severity
 from pipeline.model.occurrence import Code
 
 # A sub-code is whatever the driver may print there: "MSE Degraded" and "NETIR/NETIR_INT" are some.
 _SUBCODE = r"[A-Za-z0-9_][A-Za-z0-9_/]*(?: [A-Za-z][A-Za-z0-9_/]*)?"
 _CODE = re.compile(rf"(?P<code>[0-9]+)(?:\.(?P<subcode>{_SUBCODE})|:(?P<recovery>[0-9]+))?")
 _KIND = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9_-]*):(?P<code>[0-9]+)")
-_FORMS = 'write it like "62", "sxid:12028", "149.NETIR", "154:2" or "class:reboot"'
+_WORD = re.compile(r"(?P<code>.+):(?P<word>[A-Za-z-]+)")
+_FORMS = 'write it like "62", "sxid:12028", "149.NETIR", "149:fatal", "154:2" or "class:reboot"'
 
 _XID_MAX = 999
 _NVLINK5 = range(144, 151)
+_WORDED_XIDS = frozenset(("xid", code) for code in _NVLINK5)
 _VERDICT = 154
 _RECOVERIES = range(1, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeSelector:
-    """One code of one kind; where they are set, of one NVLink5 sub-code or one recovery action only."""
+    """One code of one kind; where they are set, of one NVLink5 sub-code, recovery action or word of the driver only."""
 
     kind: str
     code: int
     subcode: str | None = None
     recovery: int | None = None
+    word: DriverWord | None = None
 
     def matches(self, code: Code) -> bool:
         """Whether it names this code."""
@@ -41,13 +45,15 @@ class CodeSelector:
             (self.kind, self.code) == (code.kind, code.number)
             and self.subcode in (None, code.subcode)
             and self.recovery in (None, code.recovery)
+            and self.word in (None, code.word)
         )
 
     def __str__(self) -> str:
         text = str(self.code) if self.kind == "xid" else f"{self.kind}:{self.code}"
         if self.subcode is not None:
-            return f"{text}.{self.subcode}"
-        return text if self.recovery is None else f"{text}:{self.recovery}"
+            text += f".{self.subcode}"
+        told = self.word if self.recovery is None else self.recovery
+        return text if told is None else f"{text}:{told}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ def code_of(fault: NodeFault) -> Code:
         severity=severity(fault),
         rescue=fault.meaning.rescue,
         catalogued=fault.meaning.catalogued,
+        word=line.word,
     )
 
 
@@ -92,6 +99,8 @@ def parse(text: str) -> Selector:
     head, _, tail = word.partition(":")
     if head.lower() == "class":
         return ClassSelector(_severity(tail))
+    if (match := _WORD.fullmatch(word)) and not _KIND.fullmatch(word):
+        return _worded(text, parse(match["code"]), match["word"])
     if match := _CODE.fullmatch(word):
         return _xid(text, int(match["code"]), match["subcode"], match["recovery"])
     if match := _KIND.fullmatch(word):
@@ -108,7 +117,18 @@ def may_both_match(one: Selector, other: Selector) -> bool:
         (one.kind, one.code) == (other.kind, other.code)
         and (None in (one.subcode, other.subcode) or one.subcode == other.subcode)
         and (None in (one.recovery, other.recovery) or one.recovery == other.recovery)
+        and (None in (one.word, other.word) or one.word == other.word)
     )
+
+
+def _worded(text: str, selector: Selector, word: str) -> Selector:
+    nvlink5 = isinstance(selector, CodeSelector) and (selector.kind, selector.code) in _WORDED_XIDS
+    if not isinstance(selector, CodeSelector) or not (nvlink5 or selector.kind == "sxid"):
+        raise ValueError(f"{text!r}: only the NVLink5 Xids {_NVLINK5[0]} to {_NVLINK5[-1]} and SXids have such a word")
+    try:
+        return replace(selector, word=DriverWord(word.lower().replace("-", "")))
+    except ValueError:
+        raise ValueError(f"{text!r}: the driver's words are {', '.join(DriverWord)}") from None
 
 
 def _severity(word: str) -> Severity:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pipeline.decide.family import LARGEST, gives_back, returned, same_family, with_member
+from pipeline.decide.boots import may_be_one_boot
+from pipeline.decide.family import LARGEST, gives_back, returned, same_family, speaks_for, with_member
 from pipeline.decide.planner import in_order
 from pipeline.decide.wording import described, names
 from pipeline.errors import ConflictError
@@ -12,13 +13,16 @@ from pipeline.model.plan import ActionName, Plan
 from pipeline.model.rescue import Entry, EventAction, Member, Rescue, StepState
 
 
-def takes_over(leader: Rescue) -> bool:
-    """Whether it can still take another rescue over: it is open, and no step has started that ends what it can do.
+def takes_over(leader: Rescue, other: Rescue) -> bool:
+    """Whether it can still take the other one over: it is open, and no step has started that ends what it can do.
 
     After the reboot has started it is too late, because a fault may be of before or after it; offline is the end too.
     A cordon or a drain that has started is none: more can follow, under the same name, so that unCordon finds its own
-    cordon.
+    cordon. A fault that is known to be of another boot is not cured by what ends this one: a node that somebody has
+    rebooted meanwhile is not rebooted again.
     """
+    if not may_be_one_boot((*leader.faults, *other.faults)):
+        return False
     last = (ActionName.REBOOT, ActionName.UNCORDON, ActionName.OFFLINE)
     steps = zip(leader.plan.actions, leader.steps, strict=True)
     return not leader.status.ended and not any(step.started for action, step in steps if action.name in last)
@@ -28,9 +32,11 @@ def takes_in(rescue: Rescue, member: Member) -> bool:
     """Whether a fault of its incident can become one more member, with its plan, where it has one, merged.
 
     A plan is too late when a step has started: `escalate` hears it then as that of another fault. One that is to be
-    rehearsed only and one that is not don't mix.
+    rehearsed only and one that is not don't mix, nor do faults of two boots.
     """
     if rescue.status.ended or len(rescue.members) >= LARGEST or rescue.member(member.name) is not None:
+        return False
+    if not may_be_one_boot((*rescue.faults, member.fault)):
         return False
     plan = member.decision
     return not isinstance(plan, Plan) or (not rescue.begun and plan.dry_run == rescue.plan.dry_run)
@@ -47,7 +53,7 @@ def join(rescue: Rescue, member: Member, now: datetime) -> Rescue:
     if not isinstance(member.decision, Plan):
         return after
     plan = _merged(rescue, member.decision, after.members)
-    after = replace(after, plan=plan, steps=_aligned(rescue, plan), folded=(*rescue.folded, member.name))
+    after = replace(after, plan=plan, steps=_aligned(rescue, plan))
     fault = member.fault.fault
     what = f"{fault.kind} {fault.code} belongs to the incident"
     return after if plan == rescue.plan else after.noted(_entry(rescue, what, member.name, member.decision, plan, now))
@@ -70,20 +76,20 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
     Where one of them may not reboot again (`Plan.limit`), the other one doesn't either.
 
     `due` is now, because the plan may have dropped a waittime. `last_seen` is the newer one, because a held rescue is
-    given up by the age of it. `folded` names *second*, what that one took over, and the faults of all of them.
+    given up by the age of it. `folded` names *second* and what that one took over.
 
-    Raises ConflictError when *first* has ended or gone too far to take another one over: ask `admit` again.
+    Raises ConflictError when *first* cannot take *second* over, or not any more: ask `admit` again.
     """
     if second.name in first.folded and not first.status.ended:
         return first
-    if not takes_over(first):
+    if not takes_over(first, second):
         raise ConflictError(f"rescue {first.name} cannot take over {second.name} any more")
-    one_family = not first.begun and same_family(first, second) and not _share_a_member(first, second)
+    one_family = not first.begun and same_family(first, second) and _agree(first, second)
     merged = first
     for member in second.members if one_family else ():
-        merged = with_member(merged, member, now)
+        merged = merged if merged.member(member.name) is not None else with_member(merged, member, now)
     plan = _merged(first, second.plan, () if _outsiders(second) or not one_family else merged.members)
-    taken = (second.name, *second.folded, *(member.name for member in second.members))
+    taken = (name for name in (second.name, *second.folded) if name != first.name)
     merged = replace(
         merged,
         plan=plan,
@@ -97,9 +103,9 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
     return merged if plan == first.plan else merged.noted(_entry(first, what, second.name, second.plan, plan, now))
 
 
-def _share_a_member(first: Rescue, second: Rescue) -> bool:
-    """Whether they are about one line: *first* took it in before it led to a plan, so that it is counted already."""
-    return any(first.member(member.name) is not None for member in second.members)
+def _agree(first: Rescue, second: Rescue) -> bool:
+    """Whether *first* has heard all that it knows of *second*'s faults: none of them was taken in without its plan."""
+    return all(first.member(member.name) is None or speaks_for(first, member) for member in second.members)
 
 
 def _merged(first: Rescue, theirs: Plan, family: Sequence[Member]) -> Plan:
@@ -125,8 +131,8 @@ def _merged(first: Rescue, theirs: Plan, family: Sequence[Member]) -> Plan:
 
 
 def _outsiders(rescue: Rescue) -> set[str]:
-    """The rescues for other faults that it took over: what they have said no member's plan takes back."""
-    return set(rescue.folded) - {member.name for member in rescue.members}
+    """The rescues that it took over not as members with a plan: what they have said no member's plan takes back."""
+    return set(rescue.folded) - {member.name for member in rescue.members if isinstance(member.decision, Plan)}
 
 
 def _states(rescue: Rescue) -> dict[ActionName, StepState]:

@@ -5,15 +5,17 @@ as an open one that its node had the fault. Else the members of an incident woul
 them are given up.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from pipeline.decide.asking import Answer, Asking, Hold, Passed
+from pipeline.decide.asking import Answer, Asking, Cancel, Hold, Passed
+from pipeline.decide.census import labels_of
+from pipeline.decide.together import with_folded
 from pipeline.durations import format_duration
 from pipeline.model.fault import NodeFault
-from pipeline.model.rescue import HoldReason, Rescue
+from pipeline.model.rescue import CancelReason, HoldReason, Rescue
 
 
 class _Key(NamedTuple):
@@ -45,22 +47,23 @@ class _Incident:
 
 
 def fabric(asking: Asking) -> Answer:
-    """Whether the fault is the node's own.
+    """Whether the fault is the node's own, and that of each rescue which was folded into this one.
 
     A rescue that has begun is held as well, until it has rebooted: it may have begun before the others came. None is
-    held for ever: `max_hold` after the fault was last seen, one that has not begun is given up, and one that has begun
-    goes on, so that its node comes back as its policy says.
+    held for ever, and none goes on because nobody came: `max_hold` after the fault was last seen it is given up, and
+    one that has begun leaves the node as it is, cordoned, to a person.
     """
     rescue, settings, most = asking.rescue, asking.settings.fabric, asking.settings.max_hold
     if rescue.rebooted_at is not None:
         return Passed("the node has rebooted")
-    if asking.now - rescue.last_seen > most:
-        return Passed(f"the fault was last seen longer ago than {format_duration(most)} (max_hold)")
     found = next((incident for incident in _incidents(asking) if incident.nodes >= settings.nodes), None)
     if found is None:
         return Passed(f"the same fault is not on {settings.nodes} nodes of one fabric (fabric)")
     first, where = found.first.name, f"{found.label}={found.value}"
     told = f"{found.key} came up on {found.nodes} nodes with {where} within {format_duration(settings.window)}"
+    if asking.now - rescue.last_seen > most:
+        over = f"the fault was last seen longer ago than {format_duration(most)} (max_hold)"
+        return Cancel(CancelReason.STALE, f"{told}, nobody has come, and {over}: the node is left as it is to a person")
     return Hold(
         HoldReason.FABRIC_INCIDENT,
         f"{told}, first in rescue {first}: a fault of the fabric, which no reboot mends, waits for a person (fabric)",
@@ -68,31 +71,35 @@ def fabric(asking: Asking) -> Answer:
     )
 
 
-def reach(rescue: Rescue, window: timedelta) -> datetime:
-    """Return since when a rescue may have ended that shows the same fault; those before it need not be asked."""
-    return min([rescue.created, *_seen(rescue).values()]) - window
+def reach(rescue: Rescue, of_node: Iterable[Rescue], window: timedelta) -> datetime:
+    """Return since when a rescue may have ended that shows the same fault; those before it need not be asked.
+
+    *of_node* are the rescues of its node, those among them that were folded into it.
+    """
+    return min([rescue.created, *_seen_with(rescue, of_node).values()]) - window
 
 
 def _incidents(asking: Asking) -> Iterator[_Incident]:
     """Yield what shares a label's value and a fault with this rescue, itself among them."""
-    rescue, window = asking.rescue, asking.settings.fabric.window
-    mine = _seen(rescue)
+    rescue, census, window = asking.rescue, asking.census, asking.settings.fabric.window
+    mine = _seen_with(rescue, asking.rescues)
     for label in asking.settings.fabric.labels:
-        value = _labels(rescue, asking).get(label)
+        value = labels_of(rescue, asking.nodes).get(label)
         if not value:
             continue
-        sharing = [
-            (other, _seen(other)) for other in asking.rescues
-            if other.name != rescue.name and _labels(other, asking).get(label) == value
-        ]  # fmt: skip
+        sharing = [(other, _seen(other)) for other in census.sharing(label, value) if other.name != rescue.name]
         for key, at in mine.items():
             members = (other for other, seen in sharing if key in seen and abs(seen[key] - at) <= window)
             yield _Incident(key, label, value, (rescue, *members))
 
 
-def _labels(rescue: Rescue, asking: Asking) -> Mapping[str, str]:
-    there = asking.nodes.get(rescue.node)
-    return rescue.cause.labels if there is None else there.labels
+def _seen_with(rescue: Rescue, rescues: Iterable[Rescue]) -> dict[_Key, datetime]:
+    """Return the same of the rescue and of those that were folded into it: what it does is done about all of them."""
+    seen: dict[_Key, datetime] = {}
+    for one in with_folded(rescue, rescues):
+        for key, at in _seen(one).items():
+            seen[key] = min(at, seen.get(key, at))
+    return seen
 
 
 def _seen(rescue: Rescue) -> dict[_Key, datetime]:

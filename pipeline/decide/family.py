@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from pipeline.decide.boots import may_be_one_boot
 from pipeline.decide.errorcodes import severity
 from pipeline.decide.identity import device_of
 from pipeline.model.fault import NodeFault
@@ -47,8 +48,13 @@ def lead_of(members: Iterable[Member]) -> Member:
 
 
 def returned(members: Iterable[Member]) -> bool:
-    """Whether the plans of an incident's members give the node back: those of its worst fault decide, all of them."""
-    plans = [(severity(member.fault).rank, plan) for member in members if isinstance(plan := member.decision, Plan)]
+    """Whether the plans of an incident's members give the node back: those of its worst fault decide, all of them.
+
+    What the global policy would do about one of them has no say beside a rule that speaks of another: a driver that
+    tells of one failure by a code more (a 154 after the 62) must not cost the node its unCordon.
+    """
+    told = [(severity(member.fault).rank, plan) for member in members if isinstance(plan := member.decision, Plan)]
+    plans = [(rank, plan) for rank, plan in told if not plan.fallback] or told
     heaviest = max(((rank, plan.priority) for rank, plan in plans), default=None)
     return all(gives_back(plan) for rank, plan in plans if (rank, plan.priority) == heaviest)
 
@@ -61,9 +67,10 @@ def gives_back(plan: Plan) -> bool:
 def with_member(rescue: Rescue, member: Member, now: datetime) -> Rescue:
     """Return the rescue with one more fault in its incident; as it is, if it has LARGEST of them.
 
-    The worst is its cause. A fault that was read while its node was not Ready is of the boot of the others.
+    The worst is its cause. A fault that was read while its node was not Ready is of the boot of the others; one that is
+    known to be of another boot is of another incident, and changes nothing.
     """
-    if len(rescue.members) >= LARGEST:
+    if len(rescue.members) >= LARGEST or not may_be_one_boot((*rescue.faults, member.fault)):
         return rescue
     known = replace(member, fault=_of_boot(member.fault, rescue.cause))
     lead = lead_of(rescue.members)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.decide.boots import earlier_boot
+from pipeline.decide.family import is_aftermath
 from pipeline.decide.guards import OUT_FOR_GOOD, GuardSettings, too_old
 from pipeline.decide.optout import OPTED_OUT
 from pipeline.durations import format_duration
@@ -71,7 +72,7 @@ def _origin(asking: _Asking) -> _Answer:
     line = asking.fault.fault
     # A rule of an operator's own may be about any program.
     if line.line.from_kernel is False and line.kind in ("xid", "sxid"):
-        return _Against(SkipReason.NOT_FROM_KERNEL, "its envelope says that another program wrote it")
+        return _Against(SkipReason.NOT_FROM_KERNEL, "its envelope says that another program or a container wrote it")
     if asking.settings.require_kernel and line.line.from_kernel is None:
         why = "its envelope does not tell whether it came from the kernel (require_kernel)"
         return _Against(SkipReason.NOT_FROM_KERNEL, why)
@@ -98,7 +99,7 @@ def _line(asking: _Asking) -> _Answer:
     line = asking.fault.fault
     if line.companion:
         return _Against(SkipReason.COMPANION, "the line only goes with another one of the same code")
-    if (line.kind, line.code) == ("xid", 45) and line.caused_by_xid is not None:
+    if is_aftermath(asking.fault) and line.caused_by_xid is not None:
         return _Against(SkipReason.CONSEQUENCE, f"it is a consequence of xid {line.caused_by_xid}")
     if line.recovery_action is not None and line.recovery_action.to_code == 0:
         return _Against(SkipReason.RECOVERED, "the driver says that no recovery action is needed any more")

@@ -1,6 +1,7 @@
 """What no policy may overstep: the settings. `gate` and `admission` hold faults and rescues to them."""
 
 from datetime import timedelta
+from enum import StrEnum
 
 from pydantic import Field, model_validator
 
@@ -30,6 +31,13 @@ class GroupLimit(Strict):
         return self
 
 
+class ForeignCordon(StrEnum):
+    """What becomes of a fault on a node that somebody else has cordoned."""
+
+    HOLD = "hold"
+    ACT = "act"
+
+
 class FabricSettings(Strict):
     """When one fault on many nodes is a fault of what they share."""
 
@@ -52,7 +60,7 @@ class GuardSettings(Strict):
     unCordon, a cancellation or a record. It half-opens by itself: a cordon that no rescue works on any more and that is
     older than `breaker_window` does not keep it open. While such cordons bring the count to the limit all the same, one
     rescue at a time is let through; those that are let through count, so that no more nodes than the limit leave
-    service within a `breaker_window`.
+    service within a `breaker_window`. Never more than twice the limit are out: then a person has to bring some back.
     """
 
     max_age: Duration = Field(
@@ -70,7 +78,8 @@ class GuardSettings(Strict):
     max_nodes: int = Field(
         5,
         ge=0,
-        description="Nodes that may be out of service by our hand at a time; one rescue more waits. 0 holds them all. "
+        description="Nodes that may leave service by our hand within breaker_window; one rescue more waits, and twice "
+        "as many are never out. 0 holds them all. "
         "A fault of the fabric or the driver shows on many nodes at once, and rebooting them all would not mend it.",
     )
     max_percent: int = Field(
@@ -100,8 +109,14 @@ class GuardSettings(Strict):
     )
     windows: Windows = Field(
         Windows(),
-        description="When steps that disturb running jobs (enableWarmStandby, drain, reboot) may be taken. A cordon "
-        "waits for no window: it keeps new pods away from a broken node and disturbs nobody.",
+        description="When steps that disturb running jobs (enableWarmStandby, drain) may be taken. A cordon waits for "
+        "no window: it keeps new pods away from a broken node and disturbs nobody; nor does the reboot of a drained "
+        "node, but for the windows of deny.",
+    )
+    foreign_cordon: ForeignCordon = Field(
+        ForeignCordon.ACT,
+        description="A node that another hand has cordoned, a warm standby for one: `act` on it as on any other (its "
+        "cordon stays), or `hold` the rescue until it is schedulable, as whoever cordoned it may be at work on it.",
     )
     fabric: FabricSettings = Field(
         FabricSettings(),
@@ -111,7 +126,7 @@ class GuardSettings(Strict):
     max_reboots: int = Field(
         3,
         ge=1,
-        description="Proven reboots for the same fault of the same GPU within reboot_window after which the node goes "
+        description="Proven reboots of a node for the same fault within reboot_window after which the node goes "
         "offline instead. What three reboots have not cured is broken, and each costs the jobs that came back.",
     )
     reboot_window: Duration = Field(

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import NamedTuple
 
 from pipeline.decide.errorcodes import severity
-from pipeline.model.fault import Drill, NodeFault, Severity
+from pipeline.model.fault import Drill, DriverWord, NodeFault, Severity
 from pipeline.model.plan import SkipReason
 
 _LONGEST_NAME = 63
@@ -25,6 +25,7 @@ class Key(NamedTuple):
     device: str | None
     subcode: str | None
     recovery: int | None
+    word: DriverWord | None
     severity: Severity
     rescue: bool
     drill: Drill | None
@@ -41,6 +42,7 @@ def key_of(fault: NodeFault, reason: SkipReason | None) -> Key:
         device_of(fault),
         line.nvlink5.subcode if line.nvlink5 is not None else None,
         line.recovery_action.to_code if line.recovery_action is not None else None,
+        line.word,
         severity(fault),
         fault.meaning.rescue,
         line.drill,

@@ -13,6 +13,7 @@ _SAME_FALL = timedelta(seconds=5)
 _COUNTS_NO_LONGER = (
     CancelReason.STALE,
     CancelReason.OLDER_THAN_BOOT,
+    CancelReason.OLDER_THAN_RESCUE,
     CancelReason.NODE_OFFLINE,
     CancelReason.OPTED_OUT,
 )
@@ -26,7 +27,8 @@ class Incident:
     when a line of it was last placed. `count` is exact; `companions` are the lines that go with it and are not counted.
     `decision` is what it leads to by itself, None until it is decided; `rescue` the name of the rescue that is about
     it. `reported` is the count that is recorded: the opening of an incident is recorded by whoever decides it, so that
-    it starts at 1. `family` are the incidents that the same failure has led to; what the gate has stopped has none.
+    it starts at 1. `saved` is the time of the last line of it that its rescue, if there is one, tells of. `family` are
+    the incidents that the same failure has led to; what the gate has stopped has none.
     """
 
     key: Key
@@ -41,6 +43,7 @@ class Incident:
     decision: Decision | None = None
     rescue: str | None = None
     family: "Family | None" = None
+    saved: datetime | None = None
     _over: datetime | None = None
     _own_reboot: bool = False
     _numbered: datetime | None = None
@@ -49,7 +52,8 @@ class Incident:
     @classmethod
     def opened_by(cls, fault: NodeFault, reason: SkipReason | None, now: datetime) -> "Incident":
         """Return the incident that *fault* opens."""
-        incident = cls(key_of(fault, reason), incident_name(fault), fault, fault.time, fault.time, now)
+        name, time = incident_name(fault), fault.time
+        incident = cls(key_of(fault, reason), name, fault, time, time, now, saved=time)
         incident._note_form(fault)
         return incident
 
@@ -71,8 +75,15 @@ class Incident:
         return self.count >= 1 << self.reported.bit_length()
 
     def reported_at(self, count: int) -> None:
-        """Take note that this count is saved and recorded."""
-        self.reported = max(self.reported, count)
+        """Take note that this count is recorded, and all that was seen saved."""
+        self.reported, self.saved = max(self.reported, count), self.last_seen
+
+    def outgrown(self, window: timedelta) -> bool:
+        """Whether a rescue is about it that takes it for half a window older than it is.
+
+        Whether a fault still counts is asked of its rescue, and after a restart the rescue is all that is known of it.
+        """
+        return self.rescue is not None and self.saved is not None and self.last_seen - self.saved >= window / 2
 
     @property
     def grown(self) -> bool:
@@ -178,8 +189,10 @@ class Family:
         one of them.
         """
         at_once = abs(fault.time - self.opened) <= FAMILY
-        return len(self.incidents) < LARGEST and any(
-            one.goes_with(fault) and ((at_once and kin(one.lead, fault)) or one.cleared_up_by(fault, window))
+        if len(self.incidents) >= LARGEST or not (at_once or is_aftermath(fault)):
+            return False
+        return any(
+            ((at_once and kin(one.lead, fault)) or one.cleared_up_by(fault, window)) and one.goes_with(fault)
             for one in self.incidents
         )
 

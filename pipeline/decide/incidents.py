@@ -13,10 +13,9 @@ from pipeline.model.fault import NodeFault
 from pipeline.model.plan import Skip, SkipReason
 from pipeline.model.rescue import CancelReason, Rescue
 
-__all__ = ["Companion", "Incident", "Incidents", "Member", "New", "Placement", "Repeat", "incident_name"]
+__all__ = ["Companion", "Incident", "Incidents", "Joins", "New", "Placement", "Repeat", "incident_name"]
 
 _FALL = ("xid", 79)
-_CONSEQUENCE = ("xid", 45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Joins:
     """The fault opens an incident that goes with others: one failure has led to all of the family."""
 
     incident: Incident
@@ -47,7 +46,7 @@ class Companion:
     incident: Incident
 
 
-Placement = New | Member | Repeat | Companion
+Placement = New | Joins | Repeat | Companion
 
 
 class Incidents:
@@ -85,7 +84,7 @@ class Incidents:
             return Repeat(known)
         incident = Incident.opened_by(fault, reason, now)
         self._known.add(incident, family, now)
-        return New(incident) if family is None else Member(incident)
+        return New(incident) if family is None else Joins(incident)
 
     def sweep(self, now: datetime) -> list[Incident]:
         """Return the incidents that have grown since they were reported and are quiet now, or had to leave.
@@ -104,15 +103,19 @@ class Incidents:
         """Return every incident that has grown since it was reported, quiet or not."""
         return self._known.left() + [incident for incident in self._known if incident.grown]
 
-    def close(self, rescue: Rescue) -> None:
-        """Take note of how a rescue stands, for every fault that it is about and those of the rescues it took over.
+    def close(self, *rescues: Rescue) -> None:
+        """Take note of how rescues stand, for every fault that they are about and those of the rescues they took over.
 
-        Call it at least with each rescue that has ended, before the next fault of its node; again is harmless.
+        Call it at least with all that a node has when one of them has ended, before the next fault of the node; again
+        is harmless.
         """
-        for name in {*rescue.folded, *(member.name for member in rescue.members)}:
-            incident = self._known.let_through(name)
-            if incident is not None:
-                incident.close(rescue)
+        by_name = {rescue.name: rescue for rescue in rescues}
+        for rescue in rescues:
+            taken_over = (by_name[name] for name in rescue.folded if name in by_name)
+            for name in {member.name for one in (rescue, *taken_over) for member in one.members}:
+                incident = self._known.let_through(name)
+                if incident is not None:
+                    incident.close(rescue)
 
     def restore(self, rescues: Iterable[Rescue], now: datetime) -> None:
         """Remember the incidents of the rescues in the store, after a restart; what is remembered already stays.
@@ -125,8 +128,7 @@ class Incidents:
         handed_on = {member.name for rescue in rescues if rescue.name not in folded for member in rescue.members}
         for rescue in rescues:
             self._remember(rescue, now, handed_on if rescue.name in folded else frozenset())
-        for rescue in rescues:
-            self.close(rescue)
+        self.close(*rescues)
 
     def discard(self, incident: Incident) -> None:
         """Forget an incident that could not be opened, so that its line opens it when it is handled again.
@@ -151,7 +153,8 @@ class Incidents:
             incident = Incident.opened_by(member.fault, None, now)
             incident.name = member.name
             incident.first_seen, incident.last_seen = member.first_seen, member.last_seen
-            incident.count = incident.reported = member.count
+            incident.count = member.count
+            incident.reported_at(member.count)
             incident.decided(member.decision, rescue.name)
             self._known.add(incident, family, now)
             family = incident.family
@@ -160,7 +163,7 @@ class Incidents:
         line = fault.fault
         if line.companion:
             return self._led_by(fault, line.kind, line.code)
-        if (line.kind, line.code) == _CONSEQUENCE and line.caused_by_xid is not None:
+        if is_aftermath(fault) and line.caused_by_xid is not None:
             return self._led_by(fault, "xid", line.caused_by_xid)
         if (line.kind, line.code) == _FALL:
             return self._other_form(fault, reason)

@@ -1,11 +1,11 @@
 """Guards of admission: whether a rescue's fault counts still, and whether its node may be touched."""
 
 from pipeline.decide.asking import Answer, Asking, Cancel, Hold, Passed
-from pipeline.decide.boots import earlier_boot
-from pipeline.decide.guards import OUT_FOR_GOOD, too_old
+from pipeline.decide.boots import earlier_boot, is_of_boot
+from pipeline.decide.guards import OUT_FOR_GOOD, ForeignCordon, too_old
 from pipeline.decide.optout import left
 from pipeline.durations import format_duration
-from pipeline.model.ownership import OFFLINE
+from pipeline.model.ownership import CORDONED_BY, OFFLINE
 from pipeline.model.rescue import CancelReason, HoldReason
 
 _BEGUN = "the rescue has begun, and is brought to its end"
@@ -49,6 +49,27 @@ def boot(asking: Asking) -> Answer:
     return Passed("nothing says that the node has rebooted since the fault")
 
 
+def last_rescue(asking: Asking) -> Answer:
+    """Whether the fault is newer than the reboot by which the node's last rescue may have cured it.
+
+    As at the gate, which that rescue had not told of its reboot yet when the fault came; but a fault that is known to
+    be of the present boot stays, whenever that boot was seen.
+    """
+    rescue, there = asking.rescue, asking.node
+    if rescue.begun:
+        return Passed(_BEGUN)
+    reboots = [(at, one.name) for one in asking.rescues if one.node == rescue.node and (at := one.rebooted_at)]
+    at, by = max(reboots, default=(None, ""))
+    if at is None:
+        return Passed("no rescue that is known has rebooted the node")
+    told = f"{at.isoformat()}, when the node was first seen in the boot that rescue {by} had led to"
+    if rescue.last_seen > at:
+        return Passed(f"the fault was seen later than {told}")
+    if there is not None and is_of_boot(rescue.cause, there.boot_id, there.booted_at):
+        return Passed("the fault is known to be of the boot in which the node is")
+    return Cancel(CancelReason.OLDER_THAN_RESCUE, f"the fault was not seen later than {told}")
+
+
 def age(asking: Asking) -> Answer:
     """Whether the fault was seen lately enough to begin."""
     ago, most = asking.now - asking.rescue.last_seen, asking.settings.max_hold
@@ -61,7 +82,19 @@ def age(asking: Asking) -> Answer:
     return Passed(f"{seen}, at most {format_duration(most)} (max_hold)")
 
 
-GIVING_UP = (node, opt_out, boot, age)
+def foreign_cordon(asking: Asking) -> Answer:
+    """Whether somebody else has the node out of service, and may be working on it."""
+    there = asking.node
+    if asking.rescue.begun or there is None or not there.unschedulable or CORDONED_BY in there.annotations:
+        return Passed("no other hand has cordoned the node")
+    if asking.settings.foreign_cordon is ForeignCordon.ACT:
+        return Passed("another hand has cordoned the node, and is not asked (foreign_cordon)")
+    return Hold(
+        HoldReason.FOREIGN_CORDON, "another hand has cordoned the node, and may be at work on it (foreign_cordon)"
+    )
+
+
+GIVING_UP = (node, opt_out, boot, last_rescue, age)
 """Those that can give a rescue up; one that they give up leads no other."""
 
 

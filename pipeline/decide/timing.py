@@ -5,8 +5,12 @@ from pipeline.durations import format_duration
 from pipeline.model.plan import ActionName
 from pipeline.model.rescue import HoldReason
 
-DISTURBING = frozenset({ActionName.WARM_STANDBY, ActionName.DRAIN, ActionName.REBOOT})
-"""What disturbs running jobs. A cordon does not, and offline comes when the jobs have left or are lost."""
+DISTURBING = frozenset({ActionName.WARM_STANDBY, ActionName.DRAIN})
+"""What disturbs running jobs. A cordon does not, and offline comes when the jobs have left or are lost.
+
+The reboot of a node that is drained already disturbs none: a node that was emptied inside a window need not stand idle
+until the next one. It waits for the windows of `deny` alone, in which a site wants no machine touched.
+"""
 
 
 def cool_down(asking: Asking) -> Answer:
@@ -27,9 +31,12 @@ def cool_down(asking: Asking) -> Answer:
 
 def windows(asking: Asking) -> Answer:
     """Whether the site lets running jobs be disturbed now."""
-    if asking.action not in DISTURBING:
+    sets = asking.settings.windows
+    if asking.action is ActionName.REBOOT:
+        sets = sets.denying
+    elif asking.action not in DISTURBING:
         return Passed(f"{asking.action} disturbs no running job, and waits for no maintenance window")
-    opening = asking.settings.windows.opening(asking.now)
+    opening = sets.opening(asking.now)
     if opening == asking.now:
         return Passed(f"no maintenance window keeps {asking.action} from going now (windows)")
     if opening is None:
@@ -38,5 +45,5 @@ def windows(asking: Asking) -> Answer:
     when = opening.isoformat(timespec="minutes")
     return Hold(
         HoldReason.MAINTENANCE_WINDOW,
-        f"{asking.action} disturbs running jobs: it waits for a maintenance window until {when} (windows)",
+        f"{asking.action} waits for a maintenance window until {when} (windows)",
     )

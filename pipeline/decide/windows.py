@@ -161,7 +161,14 @@ class Windows(Strict):
     """When steps that disturb running jobs may be taken: in any window of `allow`, and in none of `deny`."""
 
     allow: tuple[Window, ...] = Field((), description="Windows in which they may; at any time if there are none.")
-    deny: tuple[Window, ...] = Field((), description="Windows in which they may not, whatever `allow` says.")
+    deny: tuple[Window, ...] = Field(
+        (), description="Windows in which they may not, whatever `allow` says, and in which no reboot is asked for."
+    )
+
+    @property
+    def denying(self) -> "Windows":
+        """Those of `deny` alone."""
+        return Windows(deny=self.deny)
 
     def opening(self, now: datetime) -> datetime | None:
         """Return *now* if they may be taken now, else from when on, by the clock of the first window.

@@ -38,6 +38,7 @@ class Decoder:
         self._records = RecordReader(settings)
         self._zone = settings.zone
         self._node = settings.node
+        self._kernel_containers = frozenset(settings.kernel_containers)
 
     def decode(
         self,
@@ -51,9 +52,10 @@ class Decoder:
         """Return the lines of *payload*; never raises, and drops no text because its envelope is damaged.
 
         *position* names the message's place in its stream: it is the first line's, the others are `position#1`,
-        `position#2` and so on, the same at every delivery. *received* (aware, UTC) only dates stamps without a year.
-        *stamp* (aware, UTC), the stream's own, stands in for a time that the message does not tell; *key*, the stream's
-        key or the file's name, for the node, and `settings.node` comes last.
+        `position#2` and so on, the same at every delivery. *received* (aware, UTC) dates stamps without a year,
+        and shows which lines are old where nothing else tells a time. *stamp* (aware, UTC), the stream's own, stands in
+        for a time that the message does not tell; *key*, the stream's key or the file's name, for the node, and
+        `settings.node` comes last. A line's time is that of `eventtime`: what was read late is as old as it says.
         """
         reading = Reading(self._records, Stamps(self._zone, received))
         original = reading.message(payload)[:_LONGEST_ORIGINAL]
@@ -63,10 +65,11 @@ class Decoder:
                 text=_encodable(text),
                 position=f"{position}#{index}" if index else position,
                 node=facts.node or facts.header_node or fallback,
-                time=facts.time or facts.header_time or stamp,
+                time=facts.time.best(stamp, received),
                 kernel_time=facts.kernel_time and _encodable(facts.kernel_time),
                 boot_id=facts.boot_id,
-                from_kernel=facts.from_kernel(text),
+                from_kernel=facts.from_kernel(text, self._kernel_containers),
+                bare=facts.begins(),
                 original=original,
             )
             for index, (text, facts) in enumerate(reading.found)

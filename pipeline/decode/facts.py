@@ -1,10 +1,13 @@
 """What the layers around a line have said of it so far."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
-from datetime import datetime
 
+from pipeline.decode.eventtime import UNKNOWN, EventTime
 from pipeline.decode.origin import Origin
+from pipeline.decode.printk import may_go_on
+from pipeline.decode.stamps import Stamp, Stamps
 
 _BOOT_ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST_NAME = 253  # RFC 1035, section 2.3.4, less the root's dot
@@ -14,35 +17,78 @@ _LONGEST_NAME = 253  # RFC 1035, section 2.3.4, less the root's dot
 class Facts:
     """Grows as layers are taken off, the outermost first; of each fact the first layer's word stands.
 
-    `node` and `time` are those of a record's fields, `header_node` and `header_time` those of a line's header, which
-    count only where no record names any. `printk` says that the text is one record of the kernel's buffer.
+    Of time it does not: the outermost may only tell when the line was read, and `time` holds the stamps of all layers.
+    `node` is that of a record's fields, `header_node` that of a line's header, which counts only where no record names
+    any. `stamped` says that a header had a time, `printk` that the text is one record of the kernel's buffer, `bare`
+    that a header was taken off the text, which now begins where the message does.
     """
 
     node: str | None = None
-    time: datetime | None = None
     header_node: str | None = None
-    header_time: datetime | None = None
+    time: EventTime = UNKNOWN
+    stamped: bool = False
     kernel_time: str | None = None
     boot_id: str | None = None
     printk: bool = False
+    bare: bool = False
     origin: Origin = field(default_factory=Origin)
 
     def copy(self) -> "Facts":
         """Return facts that grow on their own: what one line says of itself does not hold for the next."""
         return Facts(
             self.node,
-            self.time,
             self.header_node,
-            self.header_time,
+            self.time,
+            self.stamped,
             self.kernel_time,
             self.boot_id,
             self.printk,
+            self.bare,
             self.origin.copy(),
         )
 
-    def from_kernel(self, text: str) -> bool | None:
+    def from_kernel(self, text: str, kernel_containers: Container[str]) -> bool | None:
         """Return whether the kernel wrote *text*, the line's; None where that was not told, or told two ways."""
-        return self.origin.from_kernel(text, self.node or self.header_node, stamped=self.header_time is not None)
+        return self.origin.from_kernel(
+            text, self.node or self.header_node, stamped=self.stamped, kernel_containers=kernel_containers
+        )
+
+    def begins(self) -> bool:
+        """Whether the text begins where the message does: a header was taken off, or a record names the kernel."""
+        return self.bare or self.printk or self.kernel_time is not None or self.origin.kernel
+
+    def behind(self, head: str) -> "Facts":
+        """Return the facts of a line without a header of its own that stands behind *head* in the same message.
+
+        These are the same, unless it is a message of the kernel's that may hold users' words, and line breaks in them.
+        """
+        if self.origin.driver is not None or may_go_on(head) or not self.begins():
+            return self
+        facts = self.copy()
+        facts.origin.program = True
+        return facts
+
+    def field_time(self, value: object, stamps: Stamps) -> bool:
+        """Take note of the time that a record's field holds; return whether it holds any."""
+        moment, zoned = stamps.read(value)
+        if moment is None:
+            return False
+        self.time = self.time.and_field(moment, zoned=zoned)
+        return True
+
+    def header_time(self, stamp: Stamp) -> None:
+        """Take note of the time in a line's header."""
+        moment, zoned = stamp
+        if moment is not None:
+            self.stamped = True
+            self.time = self.time.and_header(moment, zoned=zoned)
+
+    def kernel_stamp(self, text: str, stamps: Stamps) -> None:
+        """Take note of the kernel's own time, as text; one that names a day also tells how old the line is."""
+        self.kernel_time = self.kernel_time or text
+        moment = stamps.wall_time(text) if ":" in text else None
+        if moment is not None:
+            self.time = self.time.and_kernel(moment)
 
     def named(self, value: object) -> None:
         """Take note of the node's name, as a record's field has it."""

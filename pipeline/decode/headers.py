@@ -14,10 +14,13 @@ from pipeline.decode.stamps import ISO, MONTH_DAY, Stamps
 
 _MOST_LAYERS = 8
 
-_HOST = r"(?P<host>[^\s\[\]<>(){}]{0,252}[^\s\[\]<>(){}:])"
+# A name or an address; what kernel text holds (a=b, x;y) is none.
+_HOST = r"(?P<host>[^\s\[\]<>(){}=;,]{0,252}[^\s\[\]<>(){}=;,:])"
 _TAG = rf"(?!{DRIVER})(?P<tag>[^\s:\[\]]{{1,64}})(?i:(?<!nvrm))(?:\[[^\]\s]{{1,32}}\])?:(?=[\s\[]|$)"
+# A relay puts a header of its own before the line's.
+_NESTED = r"[^\W\d_]{2,12}\.?\s+\d{1,2}\s+\d{1,2}:\d{2}:|\d{4}-\d{2}-\d{2}T|<\d{1,3}>"
 # Busybox puts `kern.err` between the host and the tag.
-_ORIGIN = rf"(?:{_HOST}\s+)?(?:(?:[a-z]+\d?\.[a-z]+\s+)?{_TAG}|(?={DRIVER}))"
+_ORIGIN = rf"(?:{_HOST}\s+)?(?:(?:[a-z]+\d?\.[a-z]+\s+)?{_TAG}|(?={DRIVER}|{_NESTED}))"
 
 _DATA = r'(?:-|(?:\[(?:[^\]"\\]|"(?:[^"\\]|\\.)*")*\])+)'
 _TOKEN = r"[^\s:]{1,255}"
@@ -47,15 +50,15 @@ def _priority(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
 
 
 def _rfc5424(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
-    facts.header_time = facts.header_time or stamps.iso(match["time"])
+    facts.header_time(stamps.iso(match["time"]))
     facts.header_node = facts.header_node or host_name(match["host"])
     facts.origin.tag(match["app"])
     return not names_program(match["app"])
 
 
 def _container(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
-    facts.header_time = facts.header_time or stamps.iso(match[1])
-    facts.origin.container = True
+    facts.header_time(stamps.iso(match[1]))
+    facts.origin.printed_on(match[2])
     return True
 
 
@@ -66,14 +69,15 @@ def _kmsg(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
     return True
 
 
-def _dmesg(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
+def _dmesg(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
     facts.origin.facility(match["facility"])
-    facts.kernel_time = facts.kernel_time or match["time"]
+    if match["time"]:
+        facts.kernel_stamp(match["time"], stamps)
     return True
 
 
-def _kernel_time(match: re.Match[str], facts: Facts, _: Stamps) -> bool:
-    facts.kernel_time = facts.kernel_time or match[1]
+def _kernel_time(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
+    facts.kernel_stamp(match[1], stamps)
     return True
 
 
@@ -87,9 +91,9 @@ def _syslog(match: re.Match[str], facts: Facts, stamps: Stamps) -> bool:
     host, tag, iso = match["host"], match["tag"], match["iso"]
     if iso and "," in iso and not (host or tag):
         # Only dmesg writes a decimal comma; its time is the kernel's, which drifts.
-        facts.kernel_time = facts.kernel_time or iso
+        facts.kernel_stamp(iso, stamps)
         return True
-    facts.header_time = facts.header_time or (stamps.iso(iso) if iso else stamps.month_day(match))
+    facts.header_time(stamps.iso(iso) if iso else (stamps.month_day(match, facts.time.zoned), False))
     facts.header_node = facts.header_node or host_name(host)
     facts.origin.tag(tag)
     return not names_program(tag)
@@ -111,7 +115,7 @@ _OCTETS = re.compile(r"\d{1,7} (?=<\d{1,3}>)")
 _COOKIE = re.compile(r"@cee:\s*(?=[{\[])")
 _PRIORITY = re.compile(r"<(\d{1,2}|1[0-8]\d|19[01])>")
 _KMSG = re.compile(r"(\d{1,5}),\d{1,20},(\d{1,20}),[^,;\s]{0,8}(?:,[^;\s]{0,200})?;")
-_CONTAINER = re.compile(rf"({ISO}) (?:stdout|stderr) [FP](?::\S{{1,64}})?(?: |$)")
+_CONTAINER = re.compile(rf"({ISO}) (stdout|stderr) [FP](?::\S{{1,64}})?(?: |$)")
 _RFC5424 = re.compile(
     rf"1 (?P<time>-|\d{{4}}-\S{{1,40}}) (?P<host>{_TOKEN}) (?P<app>{_TOKEN}) {_TOKEN} {_TOKEN} {_DATA}(?: |$)\ufeff?"
 )

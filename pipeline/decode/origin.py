@@ -2,12 +2,16 @@
 
 Users write into logs too, and a line of theirs must not reboot a machine; but a line that is refused here is a fault
 that nobody acts on. So another program has written a line only where the envelope names one, and the kernel only where
-the envelope says so and nothing speaks against it. All else stays open.
+the envelope says so and nothing speaks against it. A container's words are its own, unless the operator says that it
+passes the kernel's log on; the facility `user` is that of whoever runs `logger`. All else stays open.
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
+from pipeline.decode import facilities
+from pipeline.decode.containers import SOMEWHERE, Printed, printed_to
 from pipeline.model.fault import Drill
 
 DRIVER = (
@@ -28,15 +32,10 @@ _NO_PROGRAMS = _KERNEL_NAMES | {
     *("emerg", "alert", "crit", "critical", "err", "error", "warn", "warning", "notice", "info", "debug", "fatal"),
 }
 
+_MARKED = "gpu-rescue-drill"
 _DRILLS = {drill.mark.removesuffix(":"): drill for drill in Drill}
 _DRILL_NAME = re.compile(rf"(?<![\w-])(?:{'|'.join(_DRILLS)})(?![\w-])", re.IGNORECASE)
 
-_KERNEL_FACILITIES = {"0", "kern", "kernel"}
-_OTHER_FACILITIES = {str(number) for number in range(1, 24)} | {
-    *("user", "mail", "daemon", "auth", "security", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"),
-    *("ntp", "audit", "alert", "clock", *(f"local{number}" for number in range(8))),
-    *("user-level", "system", "security/authorization"),  # Logstash's
-}
 # systemd.journal-fields(7), _TRANSPORT.
 _OTHER_TRANSPORTS = {"audit", "driver", "journal", "stdout", "syslog"}
 _UNITS = (".service", ".scope", ".socket", ".timer", ".mount", ".slice")
@@ -55,16 +54,19 @@ class Origin:
     """What the layers say of who wrote the line.
 
     `kernel`: one says that it was the kernel. `facility_denies`: one has a syslog facility that is not the kernel's;
-    shippers put their default there, so this only casts doubt. `program`: one names another program. `container`: a
-    container printed the line, and whoever runs the container chose its words. `engine`: the record in hand is one that
-    a container's engine wrote to the journal. `driver` is a driver's name that a parser took for the tag, and off the
-    text.
+    shippers put their default there (local0, say), so this only casts doubt. `user`: it is the facility of users, which
+    syslog daemons give to what any of them sends. `program`: one names another program. `printed`: a container printed
+    the line; `sealed` says that a layer around the record in hand has said so, which therefore cannot say by which.
+    `engine`: the record in hand is one that a container's engine wrote to the journal. `driver` is a driver's name that
+    a parser took for the tag, and off the text.
     """
 
     kernel: bool = False
     facility_denies: bool = False
+    user: bool = False
     program: bool = False
-    container: bool = False
+    printed: Printed | None = None
+    sealed: bool = False
     engine: bool = False
     driver: str | None = None
     drill: Drill | None = None
@@ -72,19 +74,35 @@ class Origin:
     def copy(self) -> "Origin":
         """Return an origin that grows on its own."""
         return Origin(
-            self.kernel, self.facility_denies, self.program, self.container, self.engine, self.driver, self.drill
+            self.kernel,
+            self.facility_denies,
+            self.user,
+            self.program,
+            self.printed,
+            self.sealed,
+            self.engine,
+            self.driver,
+            self.drill,
         )
 
+    def next_record(self) -> None:
+        """Begin with another record: what was said of an engine was said of the last, and what it says of containers
+        counts only where none is known yet.
+        """
+        self.engine, self.sealed = False, self.printed is not None
+
     def facility(self, value: object) -> None:
-        """Take note of a syslog facility, a number or a name (RFC 5424, table 1; rsyslog's and Logstash's names)."""
+        """Take note of a syslog facility, a number or a name of `facilities`."""
         word = str(value).lower() if isinstance(value, str | int) and not isinstance(value, bool) else ""
-        self.kernel |= word in _KERNEL_FACILITIES
-        self.facility_denies |= word in _OTHER_FACILITIES
+        self.kernel |= word in facilities.KERNEL
+        self.facility_denies |= word in facilities.OTHER
+        self.user |= word in facilities.USER
 
     def pri(self, value: object) -> None:
         """Take note of syslog's PRI as a field; below 8 it may as well be a severity, and says nothing."""
         digits = str(value) if isinstance(value, str | int) else ""
-        self.facility_denies |= len(digits) < 4 and digits.isdecimal() and int(digits) >= 8
+        if len(digits) < 4 and digits.isdecimal() and int(digits) >= 8:
+            self.facility(int(digits) >> 3)
 
     def tag(self, value: object) -> None:
         """Take note of who wrote the line, as syslog's tag (`kernel:`, `sshd[1]:`) or the journal's identifier."""
@@ -108,7 +126,8 @@ class Origin:
 
     def header(self, text: str) -> None:
         """Take note of a header that was taken off: where it held what is no whole mark, a program has written it."""
-        self.program |= self.drill is None and _DRILL_NAME.search(text) is not None
+        if self.drill is None and "drill" in text.lower():
+            self.program |= _DRILL_NAME.search(text) is not None
 
     def colon_tag(self, value: object) -> None:
         """Take note of a field that is syslog's tag if it ends as one; other shippers keep a routing key there."""
@@ -126,15 +145,33 @@ class Origin:
 
     def printed_on(self, value: object) -> None:
         """Take note of the stream that a container printed the line on."""
-        self.container |= value in ("stdout", "stderr")
+        if value in ("stdout", "stderr"):
+            self.printed = self.printed or SOMEWHERE
+
+    def printed_in(self, value: object) -> None:
+        """Take note of the pod that printed the line, or of the container by what is no name."""
+        if isinstance(value, str):
+            self.printed = self.printed or SOMEWHERE
 
     def printed_by(self, value: object) -> None:
-        """Take note of the container or pod that printed the line."""
-        self.container |= isinstance(value, str)
+        """Take note of the name of the container that printed the line."""
+        if isinstance(value, str):
+            printed = self.printed or SOMEWHERE
+            self.printed = printed if self.sealed else printed.by(value)
+
+    def printed_to(self, value: object) -> None:
+        """Take note of the file that the line was read from, which may be a container's log."""
+        if isinstance(value, str) and (found := printed_to(value)):
+            self.printed = self.printed or found
+
+    def in_namespace(self, value: object) -> None:
+        """Take note of the namespace of the pod that printed the line."""
+        if isinstance(value, str) and self.printed is not None and not self.sealed:
+            self.printed = self.printed.within(value)
 
     def logged_by(self, value: object) -> None:
         """Take note of a container whose engine writes to the journal: the tag in this record is the engine's own."""
-        self.printed_by(value)
+        self.printed_in(value)
         self.engine |= isinstance(value, str)
 
     def whole(self, text: str) -> str:
@@ -145,7 +182,7 @@ class Origin:
         """
         if self.driver is not None and text and not mentions_driver(text):
             text = f"{self.driver}: {text}"
-        if self.drill is None and not text.startswith(Drill.DRY.mark[:-1]):
+        if self.drill is None and not text.startswith(_MARKED):
             return text
         marked = next((drill for drill in Drill if text.startswith(drill.mark)), None)
         if marked is None and self.drill is not None and text:
@@ -160,32 +197,42 @@ class Origin:
         so, old ones too. A record that no container printed may as well keep the kernel's text in a field of its own.
         """
         origin = self.copy()
-        origin.program |= origin.container
+        origin.program |= origin.printed is not None
         return origin
 
-    def from_kernel(self, text: str, node: str | None, stamped: bool) -> bool | None:
+    def from_kernel(
+        self, text: str, node: str | None, *, stamped: bool, kernel_containers: Container[str]
+    ) -> bool | None:
         """Return whether the kernel wrote *text*; None where that was not told, or told two ways.
 
         *node* is the line's, *stamped* whether a header's time stood before the text, behind which a tag belongs.
-        What a container prints may be the kernel's, passed on by a pod that reads /dev/kmsg, and may be anybody's: it
-        stays open where the text begins as a driver's does, and is denied where the driver only comes up in it.
+        *kernel_containers* are those that pass the kernel's log on (NAME or NAMESPACE/NAME); what any other container
+        prints is denied, and so is what has the facility of users. But a drill that is not for real may come by any of
+        these roads.
         """
         if self.program or self._quotes(text, node, stamped):
             return False
-        if self.container or self.facility_denies:
-            return None
-        return True if self.kernel else None
+        users = self.user or (self.printed is not None and not self.printed.for_kernel(kernel_containers))
+        if users:
+            return None if self.drill is Drill.DRY else False
+        return True if self.kernel and not self.facility_denies else None
 
     def _quotes(self, text: str, node: str | None, stamped: bool) -> bool:
         if _BEGINS.match(text) or not mentions_driver(text):
             return False
-        if self.container or (self.facility_denies and not self.kernel):
+        if self.printed is not None or ((self.facility_denies or self.user) and not self.kernel):
             return True
         tagged = None if self.kernel else _TAGGED.match(text)
         if tagged is None or not names_program(tagged["tag"]):
             return False
         # Without one of these, what ends in a colon may be the name of a host.
-        return bool(tagged["id"]) or stamped or self.facility_denies or (node is not None and tagged["host"] == node)
+        return (
+            bool(tagged["id"])
+            or stamped
+            or self.facility_denies
+            or self.user
+            or (node is not None and tagged["host"] == node)
+        )
 
 
 def names_program(tag: str | None) -> bool:

@@ -10,7 +10,7 @@ from pipeline.decode.framing import frames
 from pipeline.decode.headers import peel
 from pipeline.decode.jsontext import Unread, documents, holds_json, looks_like_json
 from pipeline.decode.origin import mentions_driver
-from pipeline.decode.printk import escaped_lines, is_metadata, record_lines
+from pipeline.decode.printk import NAME, escaped_lines, is_metadata, record_lines
 from pipeline.decode.problems import Problem
 from pipeline.decode.records import Record, RecordReader, about_driver, pushed, strings, values
 from pipeline.decode.stamps import Stamps
@@ -91,16 +91,16 @@ class Reading:
     def _record(self, record: Record, facts: Facts, depth: int) -> None:
         message = self._records.read(record, facts, self._stamps, self.problems)
         if message is not None:
-            beside = facts.copy()
             start = len(self.found)
+            # Text and lists leave these facts as they are: what their lines say goes to copies.
             self._value(message, facts, depth + 1)
             if not any(mentions_driver(text) for text, _ in self.found[start:]):
-                beside.origin = beside.origin.beside()
-                self._each(about_driver(record), beside, depth)
+                facts.origin = facts.origin.beside()
+                self._each(about_driver(record), facts, depth)
         elif entries := pushed(record):
             for labels, stamp, line in entries:
                 own = facts.copy()
-                own.time = own.time or self._stamps.moment(stamp)
+                own.field_time(stamp, self._stamps)
                 self._records.read(labels, own, self._stamps, self.problems)
                 self._text(self._plain(line), own, depth + 1)
         else:
@@ -113,12 +113,13 @@ class Reading:
         for value in candidates:
             start = len(self.found)
             self._value(value, facts.copy(), depth + 1)
-            told = [(text, own.node, own.time) for text, own in self.found[start:]]
+            told = [(text, own.node, own.time.told()) for text, own in self.found[start:]]
             self.found[start:] = [one for one, key in zip(self.found[start:], told, strict=True) if key not in known]
             known.update(told)
 
     def _lines(self, text: str, facts: Facts, depth: int) -> None:
         before: Facts | None = None
+        head, one_message = "", facts.printk or facts.origin.kernel
         for line in record_lines(text) if facts.printk else text.split("\n"):
             if not line or (before is not None and before.printk and is_metadata(line)):
                 continue
@@ -127,13 +128,22 @@ class Reading:
             if bare is line and before is not None:
                 # A line without a header goes on where the one before it stopped.
                 own = before
+            if before is None or not (bare is line or one_message):
+                head = bare
+            else:
+                own = own.behind(head)
+                head = "" if NAME in bare else head
             before = own
-            own.origin.header(line.removesuffix(bare))
+            if bare is not line:
+                own.bare = True
+                own.origin.header(line.removesuffix(bare))
             if bare is not line and looks_like_json(bare):
                 self._text(bare, own, depth + 1)
             else:
-                for piece in escaped_lines(bare):
-                    self._found(piece, own)
+                first, *more = escaped_lines(bare)
+                self._found(first, own)
+                for piece in more:
+                    self._found(piece, own.behind(head))
 
     def _found(self, text: str, facts: Facts) -> None:
         text = facts.origin.whole(text.strip())

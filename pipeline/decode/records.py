@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pipeline.decode.eventtime import UNKNOWN
 from pipeline.decode.facts import Facts
 from pipeline.decode.origin import Origin, mentions_driver
 from pipeline.decode.problems import Problem
@@ -22,10 +23,14 @@ def _origin(tell: Callable[[Origin, Any], None]) -> Tell:
 # rsyslog, Fluent Bit, Filebeat, Logstash, Vector and Promtail give to the same, and what only containers' logs have.
 _FIXED: tuple[tuple[Tell, tuple[str, ...]], ...] = (
     (_origin(Origin.logged_by), ("CONTAINER_ID", "CONTAINER_ID_FULL")),
-    (_origin(Origin.printed_on), ("stream",)),
-    (_origin(Origin.printed_by), ("kubernetes.pod_name", "kubernetes.pod.name", "k8s.pod.name")),
     (_origin(Origin.printed_by), ("kubernetes.container_name", "kubernetes.container.name", "k8s.container.name")),
-    (_origin(Origin.printed_by), ("container_id", "container_name", "container.id", "container.name")),
+    (_origin(Origin.printed_by), ("container_name", "container.name", "CONTAINER_NAME")),
+    (_origin(Origin.printed_to), ("log.file.path", "filename", "file", "file_path", "path", "source")),
+    (_origin(Origin.printed_on), ("stream",)),
+    (_origin(Origin.printed_in), ("kubernetes.pod_name", "kubernetes.pod.name", "k8s.pod.name")),
+    (_origin(Origin.printed_in), ("container_id", "container.id")),
+    (_origin(Origin.in_namespace), ("kubernetes.namespace_name", "kubernetes.namespace", "kubernetes.pod_namespace")),
+    (_origin(Origin.in_namespace), ("k8s.namespace.name",)),
     (Facts.transport, ("_TRANSPORT", "systemd.transport")),
     (_origin(Origin.facility), ("SYSLOG_FACILITY", "syslogfacility", "syslogfacility-text", "facility", "FACILITY")),
     (_origin(Origin.facility), ("facility_label", "syslog_facility", "syslog.facility", "syslog.facility_label")),
@@ -73,7 +78,7 @@ class RecordReader:
         The text is that of the first message field that holds any, be it as the journal's array of bytes; None without.
         """
         by_key, message, undated = self._by_key, None, False
-        facts.origin.engine = False
+        facts.origin.next_record()
         for rank, way in sorted([ranked for key in record if key in by_key for ranked in by_key[key]]):
             value = _follow(record, way)
             if value is None:
@@ -82,10 +87,9 @@ class RecordReader:
                 self._tells[rank](facts, value)
             elif rank < self._first_time:
                 message = message or _text(value)
-            elif facts.time is None:
-                facts.time = stamps.moment(value)
-                undated = facts.time is None
-        if undated:
+            elif not facts.field_time(value, stamps):
+                undated = True
+        if undated and facts.time is UNKNOWN:
             problems.add(Problem.BAD_TIME)
         if "usec" in record:
             facts.in_kmsg(record.get("sec"), record["usec"])

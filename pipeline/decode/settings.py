@@ -12,6 +12,10 @@ FieldPath = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True
 """A key of a JSON record; dots lead into nested objects, and a key that itself holds the dots will do as well."""
 
 
+ContainerName = Annotated[str, StringConstraints(pattern=r"^(?:[\w.-]+/)?[\w.-]+$", strip_whitespace=True)]
+"""A container, NAME or NAMESPACE/NAME."""
+
+
 class DecodeSettings(Strict):
     """How messages are taken apart. The defaults cover the shippers whose envelopes are listed in `envelopes`."""
 
@@ -67,9 +71,11 @@ class DecodeSettings(Strict):
             "timegenerated",
             "__time__",
         ),
-        description="Keys of a JSON record that may hold the event's time; the first that holds a time is taken: ISO "
-        "8601, syslog's, or a number since 1970 in seconds, ms, µs or ns, told apart by size. A shipper that stamps a "
-        "line when it reads it makes an old line look new: leave its key out, and the syslog header's time is taken.",
+        description="Keys of a JSON record that may hold the event's time; the earliest is taken: ISO 8601, "
+        "syslog's, or a number since 1970 in seconds, ms, µs or ns, told apart by size. Many shippers stamp a line "
+        "when they read it, maybe weeks late: an earlier time with a zone inside the line outranks theirs, and one "
+        "without a zone (RFC 3164, `dmesg -T`) that is earlier by more than 26 h, which no zone explains. To have less "
+        "than that seen, let syslog write its zone, or leave the shipper's key out.",
     )
     timezone: str = Field(
         default="UTC",
@@ -81,6 +87,14 @@ class DecodeSettings(Strict):
         min_length=1,
         description="Node of messages that name none, neither inside nor by the stream's key; for one machine's log. "
         "Unset: such a fault is recorded as unnamed, and nothing is done.",
+    )
+
+    kernel_containers: tuple[ContainerName, ...] = Field(
+        default=(),
+        description="Containers whose output is the kernel's log (a daemonset that runs `dmesg -w`, say), as NAME or, "
+        "safer where others may name containers too, NAMESPACE/NAME. What any other container prints, its author "
+        "chose: it is recorded as not-from-kernel and never acted on. None by default: most sites ship the kernel's "
+        "log itself.",
     )
 
     @field_validator("timezone")

@@ -1,7 +1,9 @@
 """What follows from an incident: a rescue, a place in that of its family, or a record of why neither; and its count."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -18,14 +20,17 @@ from pipeline.execute.recorder import Recorder
 from pipeline.execute.records import repeat_record, skip_records
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import Decision, Plan, Skip
-from pipeline.model.rescue import CancelReason, Member, Rescue
+from pipeline.model.rescue import Member, Rescue
 from pipeline.telemetry import RESCUES, SKIPS
 
 _log = structlog.get_logger()
 
+Recording = Callable[[], Awaitable[None]]
+"""Makes the records of what is saved safe, however long the sinks are away; called again, it writes them once."""
+
 
 class Consequences:
-    """Each call returns when what follows is saved and recorded; made again after a crash, it follows once.
+    """Each call returns when what follows is saved, with what records it; made again after a crash, it follows once.
 
     One failure has one rescue: what belongs to its family joins it, and merges its plan if none of its steps has
     started. What comes too late, or is one too many, has a rescue of its own, and the executor decides between the two.
@@ -41,46 +46,54 @@ class Consequences:
         self._settle = settle
         self._patience = patience
 
-    async def follow(self, incident: Incident, decision: Decision) -> None:
+    async def follow(self, incident: Incident, decision: Decision) -> Recording:
         """Do what follows from a new incident, of which *decision* is what it leads to by itself."""
         incident.decided(decision)
-        if await self._joined(incident):
-            return
-        match decision:
-            case Plan():
-                await self._plan(incident, decision)
-            case Skip():
-                SKIPS.labels(decision.reason).inc()
-                known = _known(incident)
-                await self._recorder.write(
-                    skip_records(incident.name, incident.lead, decision, self._clock.now(), known)
-                )
+        rescue = await self._joined(incident)
+        if rescue is None and isinstance(decision, Plan):
+            rescue = await self._plan(incident, decision)
+        if rescue is not None:
+            return partial(self._recorder.write_journal, rescue)
+        assert isinstance(decision, Skip)
+        SKIPS.labels(decision.reason).inc()
+        known = _known(incident)
+        return partial(self._recorder.write, skip_records(incident.name, incident.lead, decision, known))
 
-    async def recount(self, incident: Incident) -> bool:
-        """Save and record how often it was seen; return False if somebody has deleted its rescue."""
+    async def recount(self, incident: Incident) -> Recording | None:
+        """Save how often it was seen, to be recorded; return None if somebody has deleted its rescue."""
         member = incident.as_member()
         name = self._about(incident)
         if name is None:
-            await self._recorder.write([repeat_record(member, _known(incident))])
-            return True
+            return partial(self._recorder.write, [repeat_record(member, _known(incident))])
         count, first, last = member.count, member.first_seen, member.last_seen
-        try:
-            rescue = await self._patience.insist(
-                "save a count",
-                lambda: update(
-                    self._store, name, lambda stored: progress.repeated(stored, member.name, count, first, last)
-                ),
+        rescue = await self._changed(
+            name, "save a count", lambda stored: progress.repeated(stored, member.name, count, first, last)
+        )
+        return partial(self._recorder.write_journal, rescue) if rescue is not None else None
+
+    async def prolong(self, incident: Incident) -> bool:
+        """Save how long it has gone on, which nothing records; return False if somebody has deleted its rescue."""
+        member, name = incident.as_member(), self._about(incident)
+        first, last = member.first_seen, member.last_seen
+        return (
+            name is not None
+            and await self._changed(
+                name, "save how long it goes on", lambda stored: progress.prolonged(stored, member.name, first, last)
             )
+            is not None
+        )
+
+    async def _changed(self, name: str, what: str, change: Callable[[Rescue], Rescue]) -> Rescue | None:
+        try:
+            return await self._patience.insist(what, lambda: update(self._store, name, change))
         except NotFoundError:
             _log.warning("rescue.gone", rescue=name)
-            return False
-        await self._recorder.write_journal(rescue)
-        return True
+            return None
 
-    async def _joined(self, incident: Incident) -> bool:
+    async def _joined(self, incident: Incident) -> Rescue | None:
         """Let a rescue that is about the incident's family, or about its very line already, speak for it."""
         if incident.family is None:
-            return False
+            return None
         member = incident.as_member()
         on_node = {rescue.name: rescue for rescue in self._store.on_node(incident.lead.node)}
         of_line = (rescue.name for rescue in on_node.values() if rescue.member(member.name) is not None)
@@ -89,9 +102,8 @@ class Consequences:
             rescue = await self._taken_in(name, member)
             if rescue is not None:
                 incident.decided(member.decision, name)
-                await self._recorder.write_journal(rescue)
-                return True
-        return False
+                return rescue
+        return None
 
     async def _taken_in(self, name: str, member: Member) -> Rescue | None:
         now = self._clock.now()
@@ -103,7 +115,7 @@ class Consequences:
             return None
         return rescue if speaks_for(rescue, member) else None
 
-    async def _plan(self, incident: Incident, plan: Plan) -> None:
+    async def _plan(self, incident: Incident, plan: Plan) -> Rescue:
         earlier = incident.family.undone if incident.family is not None else []
         members = [one.as_member() for one in earlier]
         new = progress.planned(incident.name, incident.lead, plan, self._clock.now(), self._settle, members)
@@ -114,16 +126,16 @@ class Consequences:
         rescue = await self._patience.insist("save a rescue", lambda: self._store.create(new))
         incident.decided(plan, rescue.name)
         RESCUES.labels(plan.policy).inc()
-        await self._recorder.write_journal(rescue)
         for one, member in zip(earlier, members, strict=True):
             if rescue.member(member.name) is not None:
                 one.decided(one.decision, rescue.name)
                 one.reported_at(member.count)
+        return rescue
 
     def _about(self, incident: Incident) -> str | None:
         """The rescue that its count is kept in: of two replicas' rescues that were folded, the one that goes on."""
         mine = self._store.get(incident.rescue) if incident.rescue is not None else None
-        if mine is None or mine.reason != CancelReason.FOLDED:
+        if mine is None:
             return incident.rescue
         others = (rescue for rescue in self._store.on_node(mine.node) if mine.name in rescue.folded)
         into = next((rescue for rescue in others if rescue.member(incident.name) is not None), mine)

@@ -1,7 +1,7 @@
 """The execution loop: takes each open rescue one short, durable step further."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,20 +9,16 @@ import structlog
 
 from pipeline.clock import Clock
 from pipeline.cluster.port import NodeCache
-from pipeline.decide.admission import Cancel, Fold, Go, Hold, admission_states, admit
-from pipeline.decide.breaker import holds_others
-from pipeline.decide.escalation import escalate
-from pipeline.decide.fabric import reach
 from pipeline.decide.guards import GuardSettings
-from pipeline.decide.out_of_service import CACHE_LAG
 from pipeline.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
+from pipeline.execute.admissions import Admissions
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.settings import ExecuteSettings
-from pipeline.execute.store import RescueStore, update
+from pipeline.execute.store import RescueStore
 from pipeline.model.plan import ActionName
-from pipeline.model.rescue import CancelReason, FailReason, Rescue, Status
+from pipeline.model.rescue import FailReason, Rescue
 
 _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
@@ -49,29 +45,56 @@ class Executor:
         self._nodes = nodes
         self._runners = runners
         self._recorder = recorder
-        self._guards = guards
+        self._admissions = Admissions(store, nodes, guards, clock.now())
         self._clock = clock
         self._settings = settings or ExecuteSettings()
-        self._admission = asyncio.Lock()
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
-        # Why the breaker has held rescues in this tick: those behind them in the queue need not ask.
-        self._full: set[tuple[bool, str | None]] = set()
+        # Those that are being taken further, some of them since an earlier tick.
+        self._advancing: dict[str, asyncio.Task[None]] = {}
 
-    async def tick(self) -> datetime | None:
-        """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
+        """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
+
+        A step that takes longer than *longest*, in real time, is not waited for: it goes on beside later ticks, and its
+        rescue is due again when it has come back.
+        """
         now = self._clock.now()
-        self._full.clear()
-        async with asyncio.TaskGroup() as tasks:
-            for rescue in self._store.unfinished():
-                if self._due(rescue) <= now:
-                    tasks.create_task(self._advance(rescue.name))
-        return min((self._due(rescue) for rescue in self._store.open()), default=None)
+        self._admissions.begin_round(now)
+        self._take_back()
+        begun = [
+            asyncio.create_task(self._advance(rescue.name), name=rescue.name)
+            for rescue in self._store.unfinished()
+            if rescue.name not in self._advancing and self._due(rescue) <= now
+        ]
+        self._advancing.update((task.get_name(), task) for task in begun)
+        await self._wait(begun, longest)
+        idle = (rescue for rescue in self._store.open() if rescue.name not in self._advancing)
+        return min(map(self._due, idle), default=None)
+
+    async def settle(self) -> None:
+        """Return when no step is being taken any more."""
+        await self._wait(list(self._advancing.values()), None)
 
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
         for rescue in self._store.unfinished():
             await self._recorder.write_journal(rescue)
+
+    async def _wait(self, tasks: Sequence[asyncio.Task[None]], longest: timedelta | None) -> None:
+        if tasks:
+            timeout = None if longest is None else longest.total_seconds()
+            await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_EXCEPTION)
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Let go of those that have come back; what one of them could not go on after ends the others, too."""
+        back = [self._advancing.pop(name) for name, task in list(self._advancing.items()) if task.done()]
+        errors = [error for task in back if not task.cancelled() and (error := task.exception()) is not None]
+        if errors:
+            for task in self._advancing.values():
+                task.cancel()
+            raise BaseExceptionGroup("rescues could not be taken further", errors)
 
     def _due(self, rescue: Rescue) -> datetime:
         asleep = self._asleep.get(rescue.name)
@@ -139,64 +162,9 @@ class Executor:
             _log.warning("nodes.not-ready", rescue=rescue.name)
             self._sleep(rescue.name, self._settings.hold_poll)
         else:
-            # One at a time: a rescue that was let through must count before the next one asks.
-            async with self._admission:
-                rescue = await self._gathered(rescue, now)
-                await self._admit(rescue, index, now)
-
-    async def _gathered(self, rescue: Rescue, now: datetime) -> Rescue:
-        """Before the first step, take over what else has come up on the node: a family of faults is rescued as one."""
-        if rescue.begun:
-            return rescue
-        for other in self._store.on_node(rescue.node):
-            if other.name != rescue.name and not other.status.ended and not other.begun:
-                verdict = admit(other, self._company(other, now), self._nodes.nodes(), now, self._guards)
-                if verdict == Fold(rescue.name):
-                    await self._fold(other, rescue.name, now)
-        return self._store.get(rescue.name) or rescue
-
-    async def _admit(self, rescue: Rescue, index: int, now: datetime) -> None:
-        if self._queues(rescue):
-            self._hold(rescue.name)
-            return
-        company, nodes = self._company(rescue, now), self._nodes.nodes()
-        match admit(rescue, company, nodes, now, self._guards):
-            case Go(guards):
-                await self._store.save(progress.started(rescue, index, now, () if rescue.begun else guards))
-            case Hold(reason, message, details) as hold:
-                if rescue.status is not Status.HELD or rescue.reason != reason:
-                    guards = admission_states(rescue, company, nodes, now, self._guards)
-                    await self._store.save(progress.held(rescue, now, reason, message, guards, details))
-                if holds_others(hold):
-                    self._full.add((rescue.dry_run, reason))
+            held = await self._admissions.ask(rescue, index, now)
+            if held:
                 self._hold(rescue.name)
-            case Cancel(reason, message):
-                guards = admission_states(rescue, company, nodes, now, self._guards)
-                await self._store.save(progress.cancelled(rescue, now, reason, message, guards))
-            case Fold(into):
-                await self._fold(rescue, into, now)
-
-    def _queues(self, rescue: Rescue) -> bool:
-        """Whether the breaker would hold the rescue once more, as it has held those before it.
-
-        Not for one whose own node is cordoned: that one may count without it, and so be let through before others.
-        """
-        node = self._nodes.nodes().get(rescue.node)
-        cordoned = node is not None and node.unschedulable
-        return rescue.status is Status.HELD and (rescue.dry_run, rescue.reason) in self._full and not cordoned
-
-    def _company(self, rescue: Rescue, now: datetime) -> list[Rescue]:
-        """The rescues that bear on this one: the open ones, those of its node, and those that ended lately."""
-        since = min(now - CACHE_LAG, reach(rescue, self._guards.fabric.window))
-        lately = (other for other in self._store.ended_since(since))
-        of_node = self._store.on_node(rescue.node)
-        return list({other.name: other for other in (*self._store.open(), *of_node, *lately)}.values())
-
-    async def _fold(self, rescue: Rescue, into: str, now: datetime) -> None:
-        guards = admission_states(rescue, self._company(rescue, now), self._nodes.nodes(), now, self._guards)
-        await update(self._store, into, lambda target: escalate(target, rescue, now))
-        message = f"{rescue.node}: folded into rescue {into}, which is under way on the same node"
-        await self._store.save(progress.cancelled(rescue, now, CancelReason.FOLDED, message, guards))
 
     async def _outcome(self, rescue: Rescue, index: int) -> Outcome | TemporaryError:
         action, step = rescue.plan.actions[index], rescue.steps[index]

@@ -1,18 +1,21 @@
 """Intake: from a delivered message to a rescue in the store, or to a record of why there is none."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from pipeline.clock import Clock
 from pipeline.decide.decision import decide
 from pipeline.decide.gate import gate, gate_states
 from pipeline.decide.guards import GuardSettings
-from pipeline.decide.incidents import Companion, Incident, Incidents, Member, New, Repeat
-from pipeline.execute.consequences import Consequences
+from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, Repeat
+from pipeline.execute.consequences import Consequences, Recording
 from pipeline.execute.occurrences import Occurrences
 from pipeline.execute.patience import Patience
 from pipeline.execute.policies import PolicyBook
+from pipeline.execute.reboots import LastReboots
 from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.store import RescueStore
@@ -20,15 +23,19 @@ from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.line import LogLine
 from pipeline.model.plan import Decision, Skip
-from pipeline.model.rescue import Rescue
 from pipeline.sources.port import Delivery
 from pipeline.telemetry import FAULTS
 
 
-class Intake:
-    """Takes lines through match, enrich and decide; returns from each when what followed is saved and recorded.
+async def _nothing() -> None:
+    """What is to be recorded of a line from which nothing follows."""
 
-    Of a repeat, only the count follows; it is saved and recorded at growing intervals, and when it has gone quiet.
+
+class Intake:
+    """Takes lines through match, enrich and decide; what follows from each is saved, then recorded.
+
+    Of a repeat, only the count follows; it is saved and recorded at growing intervals, and when it has gone quiet. That
+    the fault goes on is saved as well, a few times in the length of an incident's window.
     """
 
     def __init__(
@@ -48,12 +55,14 @@ class Intake:
         self._policies = policies
         self._incidents = incidents
         self._store = store
+        self._reboots = LastReboots(store, incidents)
         self._guards = guards
         self._clock = clock
         patience = patience or Patience()
         self._occurrences = Occurrences(store, policies, guards, patience)
         self._consequences = Consequences(store, recorder, clock, settle, patience)
-        # A fault may repeat before what follows from its first line is saved: one line at a time.
+        # A fault may repeat before what follows from its first line is saved: one line at a time. None waits for the
+        # record of another, or all that came in during an outage of the sinks would be too old when that is over.
         self._turn = asyncio.Lock()
 
     def restore(self) -> None:
@@ -65,61 +74,74 @@ class Intake:
         return self._recognition.lines(delivery)
 
     async def handle(self, line: LogLine) -> None:
-        """Do all that follows from one line; if that is broken off, the line can be handled again."""
+        """Do all that follows from one line, and return when it is recorded."""
+        record = await self.take(line, self._clock.now())
+        await record()
+
+    async def take(self, line: LogLine, read: datetime) -> Recording:
+        """Decide on a line by its age when it was *read*, and save what follows; return what records it.
+
+        If either is broken off, the line can be taken again.
+        """
         async with self._turn:
             fault = self._recognition.recognise(line, self._clock)
-            if fault is not None:
-                await self._place(fault)
+            return _nothing if fault is None else await self._place(fault, read)
 
     async def sweep(self) -> None:
         """Record the counts of incidents that have grown and gone quiet."""
         async with self._turn:
-            for incident in self._incidents.sweep(self._clock.now()):
-                await self._recount(incident)
+            recordings = await self._recounted(self._incidents.sweep(self._clock.now()))
+        for record in recordings:
+            await record()
 
     async def flush(self) -> None:
         """Record every count that has grown, quiet or not: the end of the stream."""
         async with self._turn:
-            for incident in self._incidents.flush():
-                await self._recount(incident)
+            recordings = await self._recounted(self._incidents.flush())
+        for record in recordings:
+            await record()
 
-    async def _place(self, fault: NodeFault) -> None:
-        now = self._clock.now()
-        last = self._last_reboot(fault.node)
-        skip = gate(fault, self._guards, now, last)
-        placement = self._incidents.place(fault, skip, now)
+    async def _place(self, fault: NodeFault, read: datetime) -> Recording:
+        last = self._reboots.last(fault.node, rehearsed=self._policies.current.dry_run)
+        skip = gate(fault, self._guards, read, last)
+        placement = self._incidents.place(fault, skip, self._clock.now())
         FAULTS.labels(fault.fault.kind, type(placement).__name__.lower()).inc()
         match placement:
-            case New(incident) | Member(incident):
-                await self._open(incident, skip, gate_states(fault, self._guards, now, last))
+            case New(incident) | Joins(incident):
+                self._reboots.forget(fault.node)
+                return await self._open(incident, skip, gate_states(fault, self._guards, read, last))
             case Repeat(incident):
-                await self._note(incident)
-                if incident.due():
-                    await self._recount(incident)
+                return await self._repeat(incident)
             case Companion():
-                pass
+                return _nothing
 
-    def _last_reboot(self, node: str) -> Rescue | None:
-        """The newest rescue that has rebooted the node; the incidents are told how each of its rescues stands.
-
-        A reboot that was only rehearsed counts where everything is; that of a drill not even there.
-        """
-        last = None
-        for rescue in self._store.on_node(node):
-            self._incidents.close(rescue)
-            rehearsed = self._policies.current.dry_run and rescue.cause.fault.drill is None
-            if rescue.rebooted_at is not None and (rehearsed or not rescue.dry_run):
-                last = rescue
-        return last
-
-    async def _open(self, incident: Incident, skip: Skip | None, guards: tuple[GuardState, ...]) -> None:
+    async def _open(self, incident: Incident, skip: Skip | None, guards: tuple[GuardState, ...]) -> Recording:
         try:
             await self._note(incident)
             decision = replace(skip or self._decide(incident.lead), guards=guards)
-            await self._consequences.follow(incident, decision)
+            record = await self._consequences.follow(incident, decision)
         except BaseException:
             self._incidents.discard(incident)
             raise
+        return partial(self._record_opening, incident, record)
+
+    async def _record_opening(self, incident: Incident, record: Recording) -> None:
+        try:
+            await record()
+        except Exception:
+            self._incidents.discard(incident)
+            raise
+
+    async def _repeat(self, incident: Incident) -> Recording:
+        await self._note(incident)
+        if incident.due():
+            return await self._recount(incident)
+        if incident.outgrown(self._guards.incident_window):
+            if await self._consequences.prolong(incident):
+                incident.saved = incident.last_seen
+            else:
+                self._incidents.discard(incident)
+        return _nothing
 
     async def _note(self, incident: Incident) -> None:
         await self._occurrences.note(incident, self._clock.now())
@@ -128,8 +150,12 @@ class Intake:
         of_node, occurrences = self._store.on_node(fault.node), self._occurrences.of(fault)
         return decide(fault, self._policies.current, self._guards, of_node, self._clock.now(), occurrences)
 
-    async def _recount(self, incident: Incident) -> None:
-        count = incident.count
-        if not await self._consequences.recount(incident):
+    async def _recounted(self, incidents: Iterable[Incident]) -> list[Recording]:
+        return [await self._recount(incident) for incident in incidents]
+
+    async def _recount(self, incident: Incident) -> Recording:
+        record = await self._consequences.recount(incident)
+        if record is None:
             self._incidents.discard(incident)
-        incident.reported_at(count)
+        incident.reported_at(incident.count)
+        return record or _nothing

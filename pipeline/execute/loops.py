@@ -1,15 +1,17 @@
 """Runs intake and execution together: by the wall clock over live streams, by the log's own time over one that ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from pipeline.clock import Clock, ManualClock
+from pipeline.cluster.port import NodeCache
 from pipeline.execute.intake import Intake
 from pipeline.execute.policies import PolicyBook
+from pipeline.execute.reading import Reading
 from pipeline.execute.rehearsal import Execution
 from pipeline.execute.reload import Reload
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay, latest_stamp
@@ -21,6 +23,7 @@ from pipeline.sources.port import Delivery, Source
 _log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
 _SHORTEST_IDLE = timedelta(milliseconds=200)
+_LONGEST_STEP = timedelta(seconds=1)
 _GRACE = 10.0
 _LOOK_AHEAD = 10_000
 
@@ -28,7 +31,7 @@ Taken = tuple[tuple[LogLine, ...], Delivery]
 
 
 class LiveLoop:
-    """The wall clock: streams are read side by side while the executor works.
+    """The wall clock: streams are read side by side while the executor works, from when the nodes are known on.
 
     It ends when it is cancelled, or when every stream has ended and every open rescue is held before it has begun. One
     that has begun goes on by itself when what it waits for has come; its node must not stay out of service until then.
@@ -40,40 +43,54 @@ class LiveLoop:
         intake: Intake,
         executor: Execution,
         store: RescueStore,
+        nodes: NodeCache,
         policies: PolicyBook,
         clock: Clock,
         reloads: Sequence[Reload] = (),
     ) -> None:
         self._reloads = reloads
-        self._sources = sources
+        self._readings = [Reading(source, intake, clock) for source in sources]
         self._intake = intake
         self._executor = executor
         self._store = store
+        self._nodes = nodes
         self._policies = policies
         self._clock = clock
         self._ended = 0
 
     async def run(self) -> None:
-        """Read and execute; what has to be recorded yet is, on the way out, as far as ten seconds allow."""
+        """Read and execute; on the way out, steps come to their end and records are written.
+
+        Each of the two as far as ten seconds allow.
+        """
         self._intake.restore()
         try:
             async with asyncio.TaskGroup() as tasks:
                 aside = [tasks.create_task(reload.run()) for reload in self._reloads]
                 aside.append(tasks.create_task(self._sweep()))
-                for source in self._sources:
-                    tasks.create_task(self._read(source))
+                for reading in self._readings:
+                    tasks.create_task(self._read(reading))
                 await self._execute()
                 for task in aside:
                     task.cancel()
         finally:
             await self._leave()
 
-    async def _read(self, source: Source) -> None:
-        async for delivery in source.deliveries():
-            for line in self._intake.lines(delivery):
-                await self._intake.handle(line)
-            await delivery.ack()
+    async def _read(self, reading: Reading) -> None:
+        await self._nodes_known()
+        await reading.run()
         self._ended += 1
+
+    async def _nodes_known(self) -> None:
+        """Return when the node cache is complete: until then a host may look unknown, and its fault be lost."""
+        waits = False
+        while True:
+            if self._nodes.synced:
+                return
+            if not waits:
+                _log.warning("reading.waits", why="the nodes of the cluster are not known yet")
+            waits = True
+            await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
 
     async def _sweep(self) -> None:
         while True:
@@ -86,7 +103,7 @@ class LiveLoop:
             changed = asyncio.ensure_future(self._store.changed())
             try:
                 await self._policies.report()
-                due = await self._to_its_end(self._executor.tick())
+                due = await self._executor.tick(_LONGEST_STEP)
                 idle = min(due - self._clock.now(), _LONGEST_IDLE) if due else _LONGEST_IDLE
                 await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
                 await asyncio.wait({changed}, timeout=max(idle - _SHORTEST_IDLE, timedelta(0)).total_seconds())
@@ -95,20 +112,17 @@ class LiveLoop:
 
     def _finished(self) -> bool:
         waiting = all(rescue.status is Status.HELD and not rescue.begun for rescue in self._store.open())
-        return self._ended == len(self._sources) and waiting
-
-    async def _to_its_end(self, tick: Awaitable[datetime | None]) -> datetime | None:
-        """Await a tick; when cancelled, still let it come to its end, so that no effect is left half asked for."""
-        running = asyncio.ensure_future(tick)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait({running}, timeout=_GRACE)
-            raise
+        return self._ended == len(self._readings) and waiting
 
     async def _leave(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
+                # No effect is left half asked for.
+                await self._executor.settle()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                for reading in self._readings:
+                    await reading.settle()
                 await self._intake.flush()
                 await self._executor.record_rest()
         unrecorded = sum(len(rescue.journal) - rescue.recorded for rescue in self._store.all())

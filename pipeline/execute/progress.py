@@ -81,6 +81,23 @@ def repeated(rescue: Rescue, name: str, count: int, first_seen: datetime, last_s
     return after.noted(Entry(last, EventAction.FAULT_REPEATED, message, details=seen(now_known)))
 
 
+def prolonged(rescue: Rescue, name: str, first_seen: datetime, last_seen: datetime) -> Rescue:
+    """A member of its incident goes on being seen. How often is not told yet: a storm is recorded at growing intervals.
+
+    Returns the rescue as it is if it knows of it.
+    """
+    known = rescue.member(name)
+    if known is None or (known.first_seen <= first_seen and last_seen <= known.last_seen):
+        return rescue
+    longer = replace(known, first_seen=min(first_seen, known.first_seen), last_seen=max(last_seen, known.last_seen))
+    return replace(
+        rescue,
+        members=tuple(longer if member is known else member for member in rescue.members),
+        first_seen=min(longer.first_seen, rescue.first_seen),
+        last_seen=max(longer.last_seen, rescue.last_seen),
+    )
+
+
 def earliest(rescue: Rescue, index: int) -> datetime | None:
     """When a step may start at the earliest: a reboot's waittime runs from the end of the step before it."""
     action = rescue.plan.actions[index]

@@ -1,5 +1,9 @@
-"""Records are a projection of the journal: the same rescue gives the same records with the same ids, whenever asked."""
+"""Records are a projection of the journal: the same rescue gives the same records with the same ids, whenever asked.
 
+An id means one document: whatever is told differently, of the same line too, has another id.
+"""
+
+import json
 from datetime import datetime
 from hashlib import blake2s
 
@@ -33,14 +37,16 @@ def records(rescue: Rescue) -> list[Record]:
     """Return one record per journal entry, in order.
 
     The id is the rescue's name, the entry's number and a digest of what happened: the same entry has the same id
-    whenever it is written, and another run over the same log that does something else at its place has another one.
+    whenever it is written, and another run over the same log that does something else at its place, or the same at
+    another time, has another one.
     """
     known = zip(rescue.journal, history(rescue), strict=True)
     return [_of_entry(rescue, number, entry, then) for number, (entry, then) in enumerate(known)]
 
 
 def _of_entry(rescue: Rescue, number: int, entry: Entry, then: Known) -> Record:
-    record_id = f"{rescue.name}/{number}" + (f"/{_digest(entry, rescue.dry_run)}" if number else "")
+    told = (entry.time.isoformat(), entry.action, entry.step, entry.reason, entry.message, rescue.dry_run)
+    record_id = f"{rescue.name}/{number}/{_digest(repr(told))}"
     started = _started(rescue, number, entry)
     own = {
         "fault": fault_part(then.about),
@@ -64,9 +70,8 @@ def _of_entry(rescue: Rescue, number: int, entry: Entry, then: Known) -> Record:
     return Record(record_id, entry.time, body)
 
 
-def _digest(entry: Entry, dry_run: bool) -> str:
-    told = (entry.time.isoformat(), entry.action, entry.step, entry.reason, entry.message, dry_run)
-    return blake2s(repr(told).encode(), digest_size=4).hexdigest()
+def _digest(told: str) -> str:
+    return blake2s(told.encode(), digest_size=4).hexdigest()
 
 
 def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:
@@ -96,45 +101,39 @@ def _step(entry: Entry) -> Json | None:
     return present(action=entry.step, reason=entry.reason, details=details or None)
 
 
-def skip_records(name: str, found: NodeFault, skip: Skip, now: datetime, known: Known | None = None) -> list[Record]:
+def skip_records(name: str, found: NodeFault, skip: Skip, known: Known | None = None) -> list[Record]:
     """Return the two records of a fault that leads to no rescue: that it was seen, and why nothing follows.
 
-    *known* is the incident that it belongs to, where others do too.
+    They are of the time of the fault, not of when it was decided, so that a line that is delivered again and decided
+    the same is the same. *known* is the incident that it belongs to, where others do too.
     """
     fault = found.fault
     seen = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: {fault.message}"
-    # The reason is in the id: decided anew, by other policies, the same line may lead to a plan or to another skip.
-    told = (
-        (f"{name}/0", EventAction.FAULT_DETECTED, seen, None),
-        (f"{name}/{skip.reason}", EventAction.FAULT_SKIPPED, skip.detail, skip),
-    )
     member = Member(name, found, 1, found.time, found.time, skip)
+    own = present(incident=incident_part(known) if known else None)
+    why = {**own, "decision": decision_part(skip)}
+    detected = event("", EventAction.FAULT_DETECTED, 0)
+    skipped = event("", EventAction.FAULT_SKIPPED, 1, str(skip.reason))
     return [
-        _without_rescue(
-            member,
-            now,
-            message,
-            event(record_id, action, number, str(why.reason) if why else None),
-            present(incident=incident_part(known) if known else None, decision=decision_part(why) if why else None),
-        )
-        for number, (record_id, action, message, why) in enumerate(told)
+        _without_rescue(member, found.time, seen, "detected", detected, own),
+        _without_rescue(member, found.time, skip.detail, str(skip.reason), skipped, why),
     ]
 
 
 def repeat_record(member: Member, known: Known | None = None) -> Record:
     """Return the record that says how often a fault without rescue was seen by now; its id holds the count."""
-    found, record_id = member.fault, f"{member.name}/repeated/{member.count}"
+    found, count = member.fault, member.count
     fault = found.fault
-    message = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: seen {member.count} times"
-    part = event(
-        record_id, EventAction.FAULT_REPEATED, member.count, None, start=member.first_seen, end=member.last_seen
-    )
+    message = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: seen {count} times"
+    part = event("", EventAction.FAULT_REPEATED, count, start=member.first_seen, end=member.last_seen)
     own = present(incident=incident_part(known) if known else None)
-    return _without_rescue(member, member.last_seen, message, part, own)
+    return _without_rescue(member, member.last_seen, message, f"repeated/{count}", part, own)
 
 
-def _without_rescue(member: Member, time: datetime, message: str, event_part: Json, own: Json) -> Record:
+def _without_rescue(member: Member, time: datetime, message: str, what: str, event_part: Json, own: Json) -> Record:
+    """No journal keeps what was told, so that the id has a digest of all of it."""
     found = member.fault
     parts = {"fault": fault_part(member), "node": node_part(found), **own}
-    body = document(time, found.node, message, event_part, parts)
-    return Record(event_part["id"], time, {**body, "log": log_part(found.fault)})
+    body = {**document(time, found.node, message, event_part, parts), "log": log_part(found.fault)}
+    record_id = f"{member.name}/{what}/{_digest(json.dumps(body, sort_keys=True))}"
+    return Record(record_id, time, {**body, "event": {**event_part, "id": record_id}})

@@ -7,7 +7,7 @@ never counts for the breaker, and no rehearsed rescue takes over a real one or w
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.execute.store import RescueStore
@@ -16,8 +16,16 @@ from pipeline.execute.store import RescueStore
 class Execution(Protocol):
     """What the loops ask of those who execute rescues."""
 
-    async def tick(self) -> datetime | None:
-        """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
+        """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
+
+        A step that takes longer than *longest*, in real time, is not waited for: it goes on beside later ticks, and its
+        rescue is due again when it has come back.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Return when no step is being taken any more."""
         ...
 
     async def record_rest(self) -> None:
@@ -39,10 +47,14 @@ class SideBySide:
     def __init__(self, executions: Sequence[Execution]) -> None:
         self._executions = executions
 
-    async def tick(self) -> datetime | None:
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
         """Let each work; return when the first of them is due again, None if none of them has an open rescue."""
-        due = await asyncio.gather(*(execution.tick() for execution in self._executions))
+        due = await asyncio.gather(*(execution.tick(longest) for execution in self._executions))
         return min((moment for moment in due if moment is not None), default=None)
+
+    async def settle(self) -> None:
+        """Return when none of them takes a step any more."""
+        await asyncio.gather(*(execution.settle() for execution in self._executions))
 
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
@@ -63,14 +75,20 @@ class Rehearsal:
         self._rescues = rescues
         self._executor = executor
         self._stage = stage
+        self._before: set[str] = set()
 
-    async def tick(self) -> datetime | None:
-        """Take every rescue that is due as far as it goes now; return when the next is due, None if none is open."""
-        before = self._busy()
-        due = await self._executor.tick()
-        for node in sorted(before - self._busy()):
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
+        """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none."""
+        before = self._before | self._busy()
+        due = await self._executor.tick(longest)
+        self._before = self._busy()
+        for node in sorted(before - self._before):
             self._stage.put_back(node)
         return due
+
+    async def settle(self) -> None:
+        """Return when no step is being rehearsed any more."""
+        await self._executor.settle()
 
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
@@ -84,7 +102,8 @@ class Drills:
     """Executes drills on a copy of the cluster that is thrown away when none of them is open.
 
     So a drill can be held again: neither a node that went offline in the last one nor a standby that was used up in it
-    stands in its way. Drills that are open at the same time share a copy, as faults share a cluster.
+    stands in its way. Drills that are open at the same time share a copy, as faults share a cluster. Where there is no
+    drill there is no copy.
     """
 
     def __init__(self, drills: RescueStore, prepare: Callable[[], Execution]) -> None:
@@ -92,14 +111,25 @@ class Drills:
         self._drills = drills
         self._prepare = prepare
         self._executor: Execution | None = None
+        self._worn = False
 
-    async def tick(self) -> datetime | None:
-        """Take every drill that is due as far as it goes now; return when the next is due, None if none is open."""
-        executor = self._executor or self._prepare()
-        due = await executor.tick()
-        self._executor = executor if self._drills.open() else None
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
+        """Take every drill that is due as far as it goes now; return when the next is due, None if there is none."""
+        if not self._drills.unfinished():
+            self._executor = None
+            return None
+        if self._executor is None or (self._worn and self._drills.open()):
+            self._executor = self._prepare()
+        due = await self._executor.tick(longest)
+        self._worn = not self._drills.open()
         return due
+
+    async def settle(self) -> None:
+        """Return when no step of a drill is being taken any more."""
+        if self._executor is not None:
+            await self._executor.settle()
 
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
-        await (self._executor or self._prepare()).record_rest()
+        if self._drills.unfinished():
+            await (self._executor or self._prepare()).record_rest()

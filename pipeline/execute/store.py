@@ -43,7 +43,11 @@ class RescueStore(Protocol):
         ...
 
     def on_node(self, node: str) -> Sequence[Rescue]:
-        """Return the rescues of one node, ended ones included, oldest first."""
+        """Return the rescues of one node, ended ones included, oldest first.
+
+        A store gives the very same sequence as long as none of them has changed, since it is asked for every line; a
+        view of one need not.
+        """
         ...
 
     def ended_since(self, moment: datetime) -> Sequence[Rescue]:

@@ -1,7 +1,7 @@
 """The store's twin in memory: for the embedded run, dry runs and tests, with the same compare-and-set."""
 
 import asyncio
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rescues: dict[str, Rescue] = {}
-        self._by_node: dict[str, set[str]] = defaultdict(set)
+        self._by_node: dict[str, Sequence[Rescue]] = {}
         self._open: dict[str, None] = {}
         self._unrecorded: dict[str, None] = {}
         self._ended: dict[str, None] = {}
@@ -54,7 +54,7 @@ class MemoryStore:
 
     def on_node(self, node: str) -> Sequence[Rescue]:
         """Return the rescues of one node, oldest first."""
-        return self._oldest_first(self._by_node.get(node, ()))
+        return self._by_node.get(node, ())
 
     def ended_since(self, moment: datetime) -> Sequence[Rescue]:
         """Return the rescues that have ended at *moment* or later, oldest first."""
@@ -96,12 +96,12 @@ class MemoryStore:
         self._occurrences.put(occurrence)
 
     def _oldest_first(self, names: Iterable[str]) -> list[Rescue]:
-        return sorted((self._rescues[name] for name in names), key=lambda rescue: (rescue.created, rescue.name))
+        return sorted((self._rescues[name] for name in names), key=_age)
 
     def _put(self, rescue: Rescue) -> Rescue:
         saved = replace(rescue, revision=rescue.revision + 1)
         self._rescues[saved.name] = saved
-        self._by_node[saved.node].add(saved.name)
+        self._by_node[saved.node] = _with(self.on_node(saved.node), saved)
         if saved.status.ended:
             self._open.pop(saved.name, None)
             self._ended.setdefault(saved.name)
@@ -124,4 +124,19 @@ class MemoryStore:
             rescue = self._rescues[name]
             if rescue.recorded == len(rescue.journal):
                 del self._ended[name], self._rescues[name]
-                self._by_node[rescue.node].discard(name)
+                self._by_node[rescue.node] = _without(self.on_node(rescue.node), rescue)
+
+
+def _age(rescue: Rescue) -> tuple[datetime, str]:
+    return rescue.created, rescue.name
+
+
+def _with(rescues: Sequence[Rescue], saved: Rescue) -> Sequence[Rescue]:
+    """The rescues, oldest first, with one that is new or takes the place of what it was."""
+    at = bisect_left(rescues, _age(saved), key=_age)
+    after = at + 1 if at < len(rescues) and rescues[at].name == saved.name else at
+    return (*rescues[:at], saved, *rescues[after:])
+
+
+def _without(rescues: Sequence[Rescue], gone: Rescue) -> Sequence[Rescue]:
+    return tuple(rescue for rescue in rescues if rescue.name != gone.name)

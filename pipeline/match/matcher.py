@@ -16,7 +16,7 @@ _MOST_READ, _LONGEST_READ = 8192, 1024
 _NO_LINE = LogLine("", "")
 
 _Text = tuple[str, str | None, bool, bool | None]
-"""All of a line that a fault is read from: text, node, whether it has no kernel time, and whether it is the kernel's."""
+"""All of a line that a fault is read from: text, node, whether its header is known, whether it is the kernel's."""
 
 _REMEMBERED = 8192
 """Characters of a line that a fault keeps: it goes into every store and record, and a line may be a megabyte long."""
@@ -51,7 +51,7 @@ class Matcher:
         Of a text that holds several lines it is the first fault, else the first sighting. A text that has told of a
         fault before, and by itself, is not taken apart again.
         """
-        text = (line.text, line.node, line.kernel_time is None, line.from_kernel)
+        text = (line.text, line.node, line.bare or line.kernel_time is not None, line.from_kernel)
         known = self._read.get(text)
         if known is not None:
             return replace(known, line=line)

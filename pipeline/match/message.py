@@ -1,8 +1,7 @@
 """A line of kernel text taken apart as far as every pattern needs it: whose message it is, and where it begins.
 
-Kernel text is full of words that users choose (names of processes, files, USB devices). A message counts as the NVIDIA
-driver's only where its tag is the first one on the line and stands where a message begins: behind nothing, or behind
-what printk, syslog and shippers put before a message, but not inside another program's sentence.
+A message counts as the NVIDIA driver's only where its tag is the first one on the line and stands where a message
+begins (`place`), not inside a sentence of the kernel's or another program's.
 """
 
 import re
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pipeline.match.drill import before_tag, before_text
+from pipeline.match.place import begins_message
 from pipeline.model.fault import Drill
 from pipeline.model.line import LogLine
 
@@ -19,30 +19,6 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
 _BLANKS = (" ", "\t", "\r", "\n", "\0")
 _LINE_ENDS = ("#015", "#012", "#000", "\\r", "\\n", "\\x0d", "\\x0D", "\\x0a", "\\x0A", "^M", "^J")
 """A line's end as text: escaped by rsyslog, in JSON, by the kernel, or as terminals show it."""
-
-_HEADER = 300
-"""How many characters before a message are looked at; a header is shorter."""
-
-_NO_PROGRAM = r"(?!(?:kernel|kern|klogd|kmsg|dmesg|vmunix|vmkernel|nvidia|drm|msg|message|log|content|text|line)\b)"
-_NO_LEVEL = r"(?!(?:emerg|alert|crit|critical|err|error|warn|warning|notice|info|debug|fatal)\b)"
-_FOREIGN = re.compile(
-    "|".join(
-        (
-            r"[(\[/`]$",  # a process in brackets (the OOM killer's), a file's name, a quotation
-            # Quoted in running text; behind a colon or the like it is a string of JSON, maybe the message itself.
-            r"[^\s:=,\[{(\\]\s*\\?[\"']$",
-            # A field that holds the name of a process: audit's comm="...", a shipper's "name": "...".
-            r"\b_?(?:p?comm|[pt]?name|exe|cmd|cmdline|command|proctitle|process|proc|task|arg[vs]?|a\d|title)"
-            r"\\?[\"']?\s*[=:]\s*\\?[\"']?$",
-            r"\baudit(?:\(|:)",
-            r"\b(?:Product|Manufacturer|SerialNumber|input):\s*$",  # what a USB device says of itself
-            # A program's tag: with a process id, which the kernel never prints, or behind a time, where a tag belongs.
-            r"(?<![\w/.-])" + _NO_PROGRAM + r"[\w/.-]{1,64}\[\d{1,10}\]:[^\[]*$",
-            rf"(?:\d\d:\d\d:\d\d\S{{0,40}}\s+(?:\S{{1,255}}\s+)?|\]\s*){_NO_PROGRAM}{_NO_LEVEL}[A-Za-z][\w.-]{{0,63}}:\s*$",
-        )
-    ),
-    _FLAGS,
-)
 
 
 class Driver(StrEnum):
@@ -63,7 +39,8 @@ class Message:
 
     `driver` is who wrote it, None where that is not an NVIDIA driver; `body` is what follows the driver's tag, else the
     whole text. `device` is the NVSwitch that the tag names (`nvswitch2`). `quoted` is whether the tag stands where it
-    does not count. `drill` is how the mark of a drill means it, which no longer stands in the text; `spoilt` whether
+    does not count, and the line may be the driver's all the same, behind a header that nobody knows; in the kernel's
+    own log it is not. `drill` is how the mark of a drill means it, which no longer stands in the text; `spoilt` whether
     there is a mark that is not whole, or not in its place.
     """
 
@@ -94,9 +71,9 @@ def read_message(line: LogLine, text: str) -> Message:
         return replace(read_message(line, unmarked), drill=mark.drill)
     if tag is None:
         return Message(line, text, folded, text)
-    if header and _FOREIGN.search(header[-_HEADER:] if line.kernel_time is None else f"[] {header[-_HEADER:]}"):
-        # The brackets stand for the kernel time, which decoding took off.
-        return Message(line, text, folded, text, quoted=True)
+    if not begins_message(header, bare=line.bare or line.kernel_time is not None):
+        of_kernel = line.kernel_time is not None or line.from_kernel is True
+        return Message(line, text, folded, text, quoted=not of_kernel)
     body, device = text[tag.end() :], tag["device"]
     if device is None:
         return Message(line, text, folded, body, Driver.GPU)

@@ -27,6 +27,14 @@ class Severity(StrEnum):
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
+class DriverWord(StrEnum):
+    """How bad the driver itself calls an NVLink5 fault or an SXid."""
+
+    FATAL = "fatal"
+    NONFATAL = "nonfatal"
+    CORRECTABLE = "correctable"
+
+
 class Drill(StrEnum):
     """How a line that `gpu-rescue inject` wrote is meant: rehearsed on a copy of the cluster, or done for real."""
 
@@ -92,6 +100,20 @@ class Fault:
     link: int | None = None
     severity: Severity | None = None
     drill: Drill | None = None
+
+    @property
+    def word(self) -> DriverWord | None:
+        """What the driver calls it; None where the line has no such word."""
+        if self.nvlink5 is not None:
+            return DriverWord.FATAL if self.nvlink5.fatal else DriverWord.NONFATAL
+        return _WORDS.get(self.severity_word) if self.severity_word is not None else None
+
+
+_WORDS = {
+    "Fatal": DriverWord.FATAL,
+    "Non-fatal": DriverWord.NONFATAL,
+    "Correctable": DriverWord.CORRECTABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)

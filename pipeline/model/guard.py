@@ -16,6 +16,7 @@ class Guard(StrEnum):
     BOOT = "boot"
     LAST_RESCUE = "last-rescue"
     TAKEN_OVER = "taken-over"
+    FOREIGN_CORDON = "foreign-cordon"
     ONE_PER_NODE = "one-per-node"
     FAILED_REBOOT = "failed-reboot"
     FABRIC = "fabric"

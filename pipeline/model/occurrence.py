@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pipeline.model.fault import NodeFault, Severity
+from pipeline.model.fault import DriverWord, NodeFault, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Code:
     """What a rule can tell of a fault's code; `kind` is in lower case, `subcode` in upper case.
 
     `recovery` is the number of the driver's verdict (Xid 154), `severity` the pattern's own, else the catalogue's;
-    `rescue` and `catalogued` are the catalogue's.
+    `rescue` and `catalogued` are the catalogue's. `word` is the driver's own.
     """
 
     kind: str
@@ -21,6 +21,7 @@ class Code:
     severity: Severity
     rescue: bool
     catalogued: bool
+    word: DriverWord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ WARM_STANDBY = "rescue.ksyun.com/warm-standby"
 STANDBY_FOR = "rescue.ksyun.com/standby-for"
 """Annotation: the name of the rescue that put this standby into service. Who puts it back by hand takes it off."""
 
+STANDBY_OF = "rescue.ksyun.com/standby-of"
+"""Annotation of a standby in service: the node that it stands in for, also when that is rescued again."""
+
 STANDBY_LABEL = "rescue.ksyun.com/standby-label"
 """Annotation of a standby in service: the label that it had, as `key=value`, which is what `kubectl label` takes.
 

@@ -93,7 +93,8 @@ class Plan:
     """The actions to take, in order, and the rule (its index in the policy, from 0) that asks for them.
 
     `limit` says, in one sentence, why the actions are not the rule's own. `guards` are those that have let the fault
-    through. `dry_run` is whether the policy wants its plans rehearsed only.
+    through. `dry_run` is whether the policy wants its plans rehearsed only; `fallback` whether it is the global policy,
+    which speaks where no other rule does.
     """
 
     actions: tuple[Action, ...]
@@ -104,6 +105,7 @@ class Plan:
     limit: str | None = None
     guards: tuple[GuardState, ...] = ()
     dry_run: bool = False
+    fallback: bool = False
 
 
 class SkipReason(StrEnum):

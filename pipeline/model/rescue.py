@@ -9,6 +9,12 @@ from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.plan import ActionName, Decision, Plan
 
+BOOT_ID = "boot_id"
+"""Memo of a reboot: the boot that is to end; never empty."""
+
+REBOOTED_AT = "rebooted_at"
+"""Memo of a reboot: when the new boot was first seen, ISO 8601."""
+
 
 class Status(StrEnum):
     """Where a rescue or a step stands."""
@@ -32,6 +38,7 @@ class HoldReason(StrEnum):
     NODE_UNKNOWN = "node-unknown"
     NODE_BUSY = "node-busy"
     NODE_FAILED = "node-failed"
+    FOREIGN_CORDON = "foreign-cordon"
     FABRIC_INCIDENT = "fabric-incident"
     COOL_DOWN = "cool-down"
     MAINTENANCE_WINDOW = "maintenance-window"
@@ -47,6 +54,7 @@ class CancelReason(StrEnum):
     FOLDED = "folded"
     STALE = "stale"
     OLDER_THAN_BOOT = "older-than-boot"
+    OLDER_THAN_RESCUE = "older-than-rescue"
     NODE_OFFLINE = "node-offline"
     OPTED_OUT = "opted-out"
     UNCORDONED = "uncordoned"
@@ -138,7 +146,8 @@ class Rescue:
     `name` is a pure function of what opened it. `cause` is the worst fault of its incident, `members` are all of them,
     the one that opened it first; `count`, `first_seen` and `last_seen` are of all members together. `due` is when the
     executor looks at it next, `recorded` how many journal entries are safe in the sinks, `revision` the store's
-    compare-and-set token (0: never saved). `folded` names the rescues of the same node that this one took over.
+    compare-and-set token (0: never saved). `folded` names the rescues of the same node that this one took over, for
+    whatever fault; the faults that are its own are its members.
     `dry_run` is whether it is rehearsed on a copy of the cluster.
     """
 
@@ -186,7 +195,7 @@ class Rescue:
         """When the new boot after its reboot was first seen; None when it made none, or it is not proven yet."""
         for action, step in zip(self.plan.actions, self.steps, strict=True):
             if action.name is ActionName.REBOOT and step.status is Status.SUCCEEDED:
-                return datetime.fromisoformat(step.memo["rebooted_at"])
+                return datetime.fromisoformat(step.memo[REBOOTED_AT])
         return None
 
     def noted(self, *entries: Entry) -> "Rescue":

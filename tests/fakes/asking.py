@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.decide.admission import Admission, Cancel, Fold, Go, Hold, admission_states, admit
@@ -10,7 +10,8 @@ from pipeline.decide.guards import GuardSettings
 from pipeline.model.guard import Guard, GuardState
 from pipeline.model.node import Node
 from pipeline.model.ownership import CORDONED_AT, CORDONED_BY
-from pipeline.model.rescue import Rescue, Status, StepState
+from pipeline.model.plan import ActionName
+from pipeline.model.rescue import REBOOTED_AT, Rescue, Status, StepState
 from tests.fakes.faults import NOON, rescue
 
 
@@ -32,19 +33,23 @@ def cluster(*nodes: Node) -> dict[str, Node]:
 
 def begun(one: Rescue, steps: int = 1) -> Rescue:
     """The rescue with that many steps started, all but the last of them done."""
-    for index in range(steps):
-        last = index == steps - 1
-        state = StepState(Status.RUNNING if last else Status.SUCCEEDED, NOON, None if last else NOON)
-        one = one.with_step(index, state)
-    return one
+    return done(steps - 1, one).with_step(steps - 1, StepState(Status.RUNNING, NOON))
 
 
 def done(steps: int, one: Rescue | None = None) -> Rescue:
-    """The rescue with that many steps done."""
+    """The rescue with that many steps done; a reboot among them was proven a second before noon."""
     one = one or rescue()
     for index in range(steps):
         one = one.with_step(index, StepState(Status.SUCCEEDED, NOON, NOON))
+        if one.plan.actions[index].name is ActionName.REBOOT:
+            one = rebooted(one, NOON - timedelta(seconds=1))
     return one
+
+
+def rebooted(one: Rescue, at: datetime) -> Rescue:
+    """The rescue with its reboot done, whose new boot was first seen at that time."""
+    index = [action.name for action in one.plan.actions].index(ActionName.REBOOT)
+    return one.with_step(index, StepState(Status.SUCCEEDED, at, at, memo={REBOOTED_AT: at.isoformat()}))
 
 
 def over(

@@ -7,18 +7,21 @@ from sinks.memory import MemorySink
 
 
 class WatchedSink(MemorySink):
-    """Keeps records in memory; `records` is what was written, in that order, each once."""
+    """Keeps records in memory; `records` is what was written, in that order, each once. An id means one document."""
 
     def __init__(self) -> None:
         super().__init__()
         self.records: list[Record] = []
         self.away = False
-        self._ids: set[str] = set()
+        self._told: dict[str, Record] = {}
 
     async def write(self, records: Sequence[Record]) -> None:
         """Keep the records, unless the sink is away."""
         if self.away:
             raise SinkError("the sink is away", retry_after=1.0)
         await super().write(records)
-        self.records += [record for record in records if record.id not in self._ids]
-        self._ids |= {record.id for record in records}
+        for record in records:
+            before = self._told.setdefault(record.id, record)
+            assert (record.time, record.document) == (before.time, before.document), f"{record.id} was another one"
+            if before is record:
+                self.records.append(record)

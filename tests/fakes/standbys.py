@@ -8,7 +8,7 @@ from pipeline.decide.warmstandby import WarmStandbyPolicy
 from pipeline.execute.actions.claims import STANDBY
 from pipeline.execute.actions.standby import Choice, StandbyRunner
 from pipeline.model.node import Node
-from pipeline.model.ownership import STANDBY_FOR, STANDBY_LABEL, WARM_STANDBY
+from pipeline.model.ownership import STANDBY_FOR, STANDBY_LABEL, STANDBY_OF, WARM_STANDBY
 from pipeline.model.plan import Action, ActionName, Cordon, Drain, EnableWarmStandby, Reboot
 from pipeline.model.rescue import Status, StepState
 from tests.fakes.faults import NOON, plan
@@ -16,7 +16,7 @@ from tests.fakes.stage import NAME, Stage
 from tests.fakes.world import gpu_node
 
 LABEL = {WARM_STANDBY: "hot"}
-CLAIMED = {STANDBY_FOR: NAME, STANDBY_LABEL: f"{WARM_STANDBY}=hot"}
+CLAIMED = {STANDBY_FOR: NAME, STANDBY_OF: "gpu-1", STANDBY_LABEL: f"{WARM_STANDBY}=hot"}
 IN_SERVICE: dict[str, Any] = {"labels": {"app": "train"}, "annotations": CLAIMED}
 
 

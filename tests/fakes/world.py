@@ -10,6 +10,7 @@ from pipeline.decide.guards import GuardSettings
 from pipeline.decide.standby import StandbySettings
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
+from pipeline.execute.actions.handover import Begin, HandOverRunner
 from pipeline.execute.actions.offline import OfflineRunner
 from pipeline.execute.actions.reboot import RebootRunner
 from pipeline.execute.actions.replenish import ReplenishRunner
@@ -18,6 +19,7 @@ from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.store_memory import MemoryStore
+from pipeline.execute.succession import Succession
 from pipeline.model.node import Node, Pod
 from pipeline.model.plan import ActionName
 from pipeline.model.rescue import Rescue
@@ -35,8 +37,14 @@ def gpu_node(name: str = "gpu-1", **given: Any) -> Node:
     return Node(name, **values)
 
 
-def runners(cluster: SimulatedCluster, rebooter: Rebooter, standby: StandbySettings | None = None) -> Runners:
-    """Every action, over one cluster."""
+async def _nobody(rescue: Rescue, now: datetime) -> str | None:
+    return None
+
+
+def runners(
+    cluster: SimulatedCluster, rebooter: Rebooter, standby: StandbySettings | None = None, begin: Begin = _nobody
+) -> Runners:
+    """Every action, over one cluster; *begin* has the heir of a rescue begin."""
     standby = standby or StandbySettings()
     uncordon = UncordonRunner(cluster)
     replenish = ReplenishRunner(cluster, uncordon, lambda: (), standby.label)
@@ -44,7 +52,7 @@ def runners(cluster: SimulatedCluster, rebooter: Rebooter, standby: StandbySetti
         ActionName.CORDON: CordonRunner(cluster),
         ActionName.DRAIN: DrainRunner(cluster),
         ActionName.REBOOT: RebootRunner(cluster, rebooter),
-        ActionName.UNCORDON: replenish if standby.replenish else uncordon,
+        ActionName.UNCORDON: HandOverRunner(cluster, replenish if standby.replenish else uncordon, begin),
         ActionName.WARM_STANDBY: StandbyRunner(cluster, lambda: (), standby.label, lambda: (), lambda nodes: nodes[0]),
         ActionName.OFFLINE: OfflineRunner(cluster),
     }
@@ -78,7 +86,8 @@ class World:
     def new_executor(self) -> Executor:
         """Another process over the same world."""
         recorder = Recorder(self.sink, self.store)
-        actions = runners(self.cluster, self.rebooter, self.standby)
+        begin = Succession(self.store, self.cluster, self.guards).begin
+        actions = runners(self.cluster, self.rebooter, self.standby, begin)
         return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock)
 
     async def run(self, until: datetime | None = None) -> None:

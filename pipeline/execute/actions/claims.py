@@ -5,14 +5,14 @@ import structlog
 from pipeline.cluster.port import Cluster
 from pipeline.errors import NotFoundError, PermanentError
 from pipeline.model.node import Node, NodePatch
-from pipeline.model.ownership import CORDONED_BY, STANDBY_FOR, STANDBY_LABEL, UNDER_RESCUE
+from pipeline.model.ownership import CORDONED_BY, STANDBY_FOR, STANDBY_LABEL, STANDBY_OF, UNDER_RESCUE
 from pipeline.model.plan import ActionName
 from pipeline.model.rescue import Rescue, Status
 
 STANDBY = "standby"
 """Memo of enableWarmStandby: the standby that was chosen, and is claimed by the next call."""
 
-UNMARKED = {STANDBY_FOR: None, STANDBY_LABEL: None}
+UNMARKED = {STANDBY_FOR: None, STANDBY_LABEL: None, STANDBY_OF: None}
 """The annotations that take the marks of a claim off."""
 
 _EMPTIED = (ActionName.DRAIN, ActionName.REBOOT)
@@ -37,13 +37,23 @@ async def look(cluster: Cluster, name: str | None) -> Node | None:
 def taking(standby: Node, rescue: Rescue, label: str) -> NodePatch:
     """Return what puts a free standby into service for the rescue and out of the reserve, in one write."""
     remembered = f"{label}={standby.labels[label]}"
-    annotations = {STANDBY_FOR: rescue.name, STANDBY_LABEL: remembered}
+    annotations = {STANDBY_FOR: rescue.name, STANDBY_OF: rescue.node, STANDBY_LABEL: remembered}
     return NodePatch(unschedulable=False, labels={label: None}, annotations=annotations)
 
 
 def stands_in(standby: Node, rescue: Rescue) -> bool:
     """Whether it is this rescue's mark that the standby carries."""
     return standby.annotations.get(STANDBY_FOR) == rescue.name
+
+
+def stood_in(standby: Node, rescue: Rescue) -> bool:
+    """Whether an earlier rescue of the same node has put the standby into service, and it still is: it goes on."""
+    return standby.annotations.get(STANDBY_OF) == rescue.node and standby.ready and in_service(standby)
+
+
+def adopting(rescue: Rescue) -> NodePatch:
+    """Return what makes a standby that an earlier rescue of the node has claimed this rescue's own."""
+    return NodePatch(annotations={STANDBY_FOR: rescue.name})
 
 
 def label_of(standby: Node) -> tuple[str, str] | None:

@@ -33,7 +33,7 @@ class CordonRunner:
             return await leave(self._cluster, node, rescue)
         if node.unschedulable:
             return await self._found_cordoned(node, rescue)
-        patch = NodePatch(unschedulable=True, annotations=signature(rescue, now))
+        patch = NodePatch(unschedulable=True, annotations=signature(rescue.name, now))
         await self._cluster.patch_node(node.name, patch, node.resource_version)
         return Done(f"{node.name} is cordoned")
 

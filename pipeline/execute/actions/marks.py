@@ -13,9 +13,9 @@ from pipeline.model.plan import ActionName
 from pipeline.model.rescue import CancelReason, Rescue, Status
 
 
-def signature(rescue: Rescue, now: datetime) -> Mapping[str, str | None]:
-    """Return the annotations that go with a cordon of ours."""
-    return {CORDONED_BY: rescue.name, CORDONED_AT: now.isoformat()}
+def signature(rescue: str, now: datetime) -> Mapping[str, str | None]:
+    """Return the annotations that go with a cordon of the rescue of that name."""
+    return {CORDONED_BY: rescue, CORDONED_AT: now.isoformat()}
 
 
 def removal(node: Node, rescue: Rescue) -> Mapping[str, str | None]:

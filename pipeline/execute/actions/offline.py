@@ -38,7 +38,7 @@ class OfflineRunner:
             OFFLINE_REASON: f"{rescue.name}: {fault.kind} {fault.code} at {now.isoformat()}"
         }
         if not node.unschedulable:
-            annotations |= signature(rescue, now)
+            annotations |= signature(rescue.name, now)
         if node.annotations.get(UNDER_RESCUE) == rescue.name:
             annotations |= {UNDER_RESCUE: None}
         patch = NodePatch(

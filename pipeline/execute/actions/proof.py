@@ -6,13 +6,10 @@ from datetime import datetime, timedelta
 from pipeline.decide.boots import same_boot
 from pipeline.execute.actions.port import Done, Fail, Wait
 from pipeline.model.node import Node
-from pipeline.model.rescue import FailReason
-
-BOOT_ID = "boot_id"
-"""Memo: the boot that is to end; never empty. With it, `GPUS` and `INTENDED_AT` are there."""
+from pipeline.model.rescue import BOOT_ID, REBOOTED_AT, FailReason
 
 GPUS = "gpus"
-"""Memo: how many GPUs must be allocatable after the reboot."""
+"""Memo: how many GPUs must be allocatable after the reboot; there with `BOOT_ID`, as `INTENDED_AT` is."""
 
 INTENDED_AT = "intended_at"
 """Memo: when the intent was made, before anything was asked of the machine."""
@@ -22,9 +19,6 @@ TRIED_AT = "tried_at"
 
 ASKED_AT = "asked_at"
 """Memo: when the reboot was first known to be accepted."""
-
-REBOOTED_AT = "rebooted_at"
-"""Memo: when the new boot was first seen."""
 
 POLL = timedelta(seconds=10)
 _GPU_COUNT_LABEL = "nvidia.com/gpu.count"

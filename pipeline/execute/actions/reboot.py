@@ -1,5 +1,6 @@
 """reboot: turn the machine off and on, once, and wait for the proof that it came back whole."""
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -9,11 +10,14 @@ from pipeline.errors import TemporaryError
 from pipeline.execute.actions import proof
 from pipeline.execute.actions.marks import leave, taken_back
 from pipeline.execute.actions.port import Intend, Outcome, Wait
-from pipeline.execute.actions.proof import ASKED_AT, BOOT_ID, GPUS, INTENDED_AT, POLL, REBOOTED_AT, TRIED_AT
+from pipeline.execute.actions.proof import ASKED_AT, GPUS, INTENDED_AT, POLL, TRIED_AT
 from pipeline.model.node import Node
 from pipeline.model.plan import Reboot
-from pipeline.model.rescue import Rescue, StepState
+from pipeline.model.rescue import BOOT_ID, REBOOTED_AT, Rescue, StepState
 from pipeline.rebooters.port import Asked, Rebooter
+
+ASKING = timedelta(seconds=30)
+"""How long the asking for a reboot may take; less than `execute.step_timeout`, which would lose when it was tried."""
 
 _BY = "by"
 """Memo: a token that only the process that made the intent knows."""
@@ -26,8 +30,9 @@ class RebootRunner:
     counts, so that no crash of ours, and no lost answer, leads to a second reboot.
     """
 
-    def __init__(self, cluster: Cluster, rebooter: Rebooter) -> None:
+    def __init__(self, cluster: Cluster, rebooter: Rebooter, asking: timedelta = ASKING) -> None:
         self._cluster = cluster
+        self._asking = asking
         self._rebooter = rebooter
         self._intended_here: dict[str, str] = {}
 
@@ -84,7 +89,8 @@ class RebootRunner:
         """Ask for the reboot; return under which key of the memo to remember when."""
         token = self._intended_here.pop(request, None)
         try:
-            await self._rebooter.reboot(node, request)
+            async with asyncio.timeout(self._asking.total_seconds()):
+                await self._rebooter.reboot(node, request)
         except TemporaryError:
             # Certainly not accepted: whoever might ask before may ask again.
             if token is not None:

@@ -10,7 +10,7 @@ from pipeline.cluster.port import Cluster
 from pipeline.decide.standby import free, is_free, is_standby, shortage, standbys
 from pipeline.decide.warmstandby import WarmStandbyPolicy
 from pipeline.errors import NotFoundError
-from pipeline.execute.actions.claims import STANDBY, look, stands_in, taking
+from pipeline.execute.actions.claims import STANDBY, adopting, look, stands_in, stood_in, taking
 from pipeline.execute.actions.marks import leave, taken_back
 from pipeline.execute.actions.port import Done, Intend, Outcome, Wait
 from pipeline.model.node import Node
@@ -46,6 +46,7 @@ class StandbyRunner:
     async def run(self, action: EnableWarmStandby, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
         """Choose a standby and save which, then put it into service and write on it for which rescue, in one write.
 
+        A standby that an earlier rescue of the same node has put into service goes on standing in: no other is taken.
         One that was taken, or is not free any more, between the choice and the claim is given up; a moment later
         another one is chosen. A node that was taken back, or that is in the reserve itself, needs no standby.
         """
@@ -56,7 +57,14 @@ class StandbyRunner:
             return await self._claim(step.memo[STANDBY], rescue)
         if is_standby(node, self._label) and CORDONED_BY not in node.annotations:
             return Done(f"{node.name} is a standby itself: none has to stand in for it", {"standby": "none"})
-        return await self._choice(rescue)
+        return await self._standing_in(rescue) or await self._choice(rescue)
+
+    async def _standing_in(self, rescue: Rescue) -> Intend | None:
+        for name, node in sorted(self._cluster.nodes().items()):
+            now = await look(self._cluster, name) if stood_in(node, rescue) and name not in self._failing() else None
+            if now is not None and stood_in(now, rescue):
+                return Intend({STANDBY: name}, f"{name} stands in for {rescue.node} already, and is to go on")
+        return None
 
     async def _choice(self, rescue: Rescue) -> Outcome:
         # The cache may show as free what was taken a moment ago: each choice is looked at, and a wrong one left out.
@@ -75,11 +83,17 @@ class StandbyRunner:
         standby = await look(self._cluster, name)
         if standby is not None and stands_in(standby, rescue):
             return self._claimed(name, rescue)
-        if standby is None or not is_free(standby, self._label) or name in self._failing():
+        if standby is None or name in self._failing():
+            return Wait(_CHOOSE_AGAIN, {})
+        if stood_in(standby, rescue):
+            patch = adopting(rescue)
+        elif is_free(standby, self._label):
+            patch = taking(standby, rescue, self._label)
+        else:
             return Wait(_CHOOSE_AGAIN, {})
         try:
             # The version makes sure that no two rescues take the same standby.
-            await self._cluster.patch_node(name, taking(standby, rescue, self._label), standby.resource_version)
+            await self._cluster.patch_node(name, patch, standby.resource_version)
         except NotFoundError:
             return Wait(_CHOOSE_AGAIN, {})
         return self._claimed(name, rescue)

@@ -1,5 +1,6 @@
 """Whether a rescue may go on: one row per answer, with its exact edge."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from pipeline.model.node import Node
 from pipeline.model.ownership import CORDONED_BY, IGNORE, OFFLINE
 from pipeline.model.plan import Action, Cordon, Drain, Offline
 from pipeline.model.rescue import CancelReason, FailReason, HoldReason, Rescue, Status
-from tests.fakes.asking import answer, ask, begun, cluster, cordoned, done, node, over, states
+from tests.fakes.asking import answer, ask, begun, cluster, cordoned, done, node, over, rebooted, states
 from tests.fakes.faults import NOON, fault, line, node_fault, plan, rescue
 
 SECOND = timedelta(seconds=1)
@@ -99,6 +100,100 @@ def of_boot(boot: str | None = "a", of_line: str | None = None) -> Rescue:
 )
 def test_a_node_that_has_rebooted(one: Rescue, there: Node, expected: str) -> None:
     assert answer(ask(one, nodes=cluster(there))) == expected
+
+
+def read_late(boot: str | None = None, last: timedelta = timedelta(0), of_line: str | None = None) -> Rescue:
+    """A rescue for a fault of noon; without a boot id its node was not Ready when it was read."""
+    return replace(of_boot(boot, of_line), last_seen=NOON + last)
+
+
+EARLIER = rescue("earlier", now=NOON - HOUR)
+UP = node(boot_id="b", booted_at=NOON - MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("one", "earlier", "there", "expected"),
+    [
+        pytest.param(
+            read_late(), over(rebooted(EARLIER, NOON)), UP, CancelReason.OLDER_THAN_RESCUE, id="in the moment of it"
+        ),
+        pytest.param(read_late(), over(rebooted(EARLIER, NOON - MICROSECOND)), UP, "go", id="after it"),
+        pytest.param(
+            read_late(last=MICROSECOND), over(rebooted(EARLIER, NOON)), UP, "go", id="before it, and again after it"
+        ),
+        pytest.param(
+            read_late(),
+            begun(rebooted(EARLIER, NOON), 3),
+            UP,
+            HoldReason.NODE_BUSY,
+            id="before one that is not proven yet",
+        ),
+        pytest.param(
+            read_late(), rebooted(EARLIER, NOON), UP, CancelReason.OLDER_THAN_RESCUE, id="of a rescue that goes on"
+        ),
+        pytest.param(
+            read_late(), over(rebooted(rescue("other", "gpu-2"), NOON)), UP, "go", id="before that of another node"
+        ),
+        pytest.param(
+            read_late(), replace(over(rebooted(EARLIER, NOON)), dry_run=True), UP, "go", id="before a rehearsed one"
+        ),
+        pytest.param(begun(read_late()), over(rebooted(EARLIER, NOON)), UP, "go", id="though it has begun"),
+        pytest.param(
+            read_late("b"), over(rebooted(EARLIER, NOON)), UP, "go", id="but known to be of the boot that was proven"
+        ),
+        pytest.param(
+            read_late("b"),
+            over(rebooted(EARLIER, NOON)),
+            node(boot_id="b"),
+            CancelReason.OLDER_THAN_RESCUE,
+            id="read in that boot, nobody knows how late",
+        ),
+        pytest.param(
+            read_late(None, of_line="B"), over(rebooted(EARLIER, NOON)), node(boot_id="b"), "go", id="by its line"
+        ),
+    ],
+)
+def test_a_fault_of_before_the_reboot_of_an_earlier_rescue(
+    one: Rescue, earlier: Rescue, there: Node, expected: str
+) -> None:
+    """It was read while the node was not Ready, and had to wait for that rescue."""
+    assert answer(ask(one, [earlier], cluster(there))) == expected
+
+
+def test_the_newest_of_several_reboots_counts() -> None:
+    reboots = [over(rebooted(rescue(name, now=NOON - HOUR), NOON + at)) for name, at in (
+        ("a", -MINUTE), ("b", SECOND), ("c", -SECOND))]  # fmt: skip
+    assert ask(read_late(), reboots) == Cancel(
+        CancelReason.OLDER_THAN_RESCUE,
+        "gpu-1: the fault was not seen later than 2026-11-20T12:00:01+00:00, when the node was first seen in the boot "
+        "that rescue b had led to",
+    )
+    told = {last: states(read_late(last=last), reboots)[Guard.LAST_RESCUE].told for last in (SECOND, 2 * SECOND)}
+    assert told[2 * SECOND] == (
+        "the fault was seen later than 2026-11-20T12:00:01+00:00, when the node was first seen in the boot that rescue "
+        "b had led to"
+    )
+    assert told[SECOND].startswith("the fault was not seen later than")
+    known = states(read_late("b"), reboots, cluster(UP))[Guard.LAST_RESCUE]
+    assert known.told == "the fault is known to be of the boot in which the node is"
+
+
+def test_a_rescue_for_a_fault_of_before_the_last_reboot_leads_nobody() -> None:
+    """Else a fault of this boot would fold into it, and be given up with it."""
+    doomed = rescue("doomed", now=NOON - SECOND, cause=node_fault(time=NOON - SECOND))
+    cured = over(rebooted(EARLIER, NOON - SECOND))
+    assert answer(ask(rescue(), [doomed, cured])) == "go"
+    assert answer(ask(doomed, [rescue(), cured])) == CancelReason.OLDER_THAN_RESCUE
+
+
+def test_a_fault_of_another_boot_waits_until_the_rescue_of_the_first_has_ended() -> None:
+    """Folded, it would be lost: a node that somebody has rebooted meanwhile is not rebooted by the first one again."""
+    leader, panicked = begun(replace(EARLIER, cause=of_boot("a").cause, members=of_boot("a").members), 2), UP
+    held = ask(of_boot("b"), [leader], cluster(panicked))
+    assert held == Hold(HoldReason.NODE_BUSY, "gpu-1: rescue earlier is under way, for a fault of another boot")
+    assert answer(ask(of_boot("a"), [leader], cluster(node(boot_id="a")))) == "fold into earlier"
+    assert answer(ask(of_boot(None), [leader], cluster(panicked))) == "fold into earlier"
+    assert ask(of_boot("b"), [over(rebooted(leader, NOON))], cluster(panicked)) == Go()
 
 
 MAX_HOLD = 2 * HOUR
@@ -202,6 +297,19 @@ def test_a_rescue_that_was_taken_over_by_one_that_has_ended_is_given_up() -> Non
     """The crash fell between the taking over and the end of the second one, and the first went on alone."""
     leader = over(replace(begun(OLD, 4), folded=("gpu-1-xid-79-abc",)))
     assert answer(ask(rescue(), [leader])) == CancelReason.FOLDED
+
+
+def test_a_rescue_that_has_begun_was_taken_over_by_nobody() -> None:
+    """Another process had begun it before the end of it was saved; given up now, its cordon would be forgotten."""
+    leader = replace(rescue("z", now=NOON + SECOND), folded=(rescue().name,))
+    for one in (leader, over(leader)):
+        assert ask(begun(rescue()), [one]) == Go()
+    assert ask(leader, [begun(rescue())]) == Fold(rescue().name)
+
+
+def test_a_rescue_was_not_taken_over_by_itself() -> None:
+    one = replace(rescue(), folded=(rescue().name,))
+    assert ask(one) == Go()
 
 
 def test_a_rescue_that_was_taken_over_waits_for_no_node() -> None:
@@ -393,43 +501,44 @@ def test_a_rescue_folds_even_while_the_breaker_is_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("admission", "message"),
+    ("asked", "message"),
     [
-        pytest.param(ask(rescue(), nodes={}), "gpu-1: the cluster has no node of this name", id="no node"),
+        pytest.param(lambda: ask(rescue(), nodes={}), "gpu-1: the cluster has no node of this name", id="no node"),
         pytest.param(
-            ask(rescue(), nodes={}, now=NOON + HOUR),
+            lambda: ask(rescue(), nodes={}, now=NOON + HOUR),
             "gpu-1: the cluster has no node of this name, and the fault counts no longer: it is 1h old, more than "
             "10min (max_age)",
             id="no node for too long",
         ),
         pytest.param(
-            ask(rescue(), now=NOON + 3 * HOUR),
+            lambda: ask(rescue(), now=NOON + 3 * HOUR),
             "gpu-1: the fault counts no longer: it was last seen 3h ago, more than 2h (max_hold)",
             id="held for too long",
         ),
         pytest.param(
-            ask(rescue(), nodes=cluster(node(labels=OFF))),
+            lambda: ask(rescue(), nodes=cluster(node(labels=OFF))),
             "gpu-1: the node was taken out for good, and only a person brings it back",
             id="a node that is out for good",
         ),
         pytest.param(
-            ask(rescue(), [replace(over(OLD), folded=(rescue().name,))]),
+            lambda: ask(rescue(), [replace(over(OLD), folded=(rescue().name,))]),
             "gpu-1: rescue old had taken it over, and has ended",
             id="taken over long ago",
         ),
         pytest.param(
-            ask(rescue(), [begun(OLD, 3)]),
+            lambda: ask(rescue(), [begun(OLD, 3)]),
             "gpu-1: rescue old is under way, too far to take this one over",
             id="a busy node",
         ),
         pytest.param(
-            ask(of_boot(), nodes=cluster(node(boot_id="b"))),
+            lambda: ask(of_boot(), nodes=cluster(node(boot_id="b"))),
             "gpu-1: the fault is older than the node's boot: the node gpu-1 was in boot a then and is in boot b now",
             id="another boot",
         ),
     ],
 )
-def test_the_message_says_what_it_waits_for(admission: Admission, message: str) -> None:
+def test_the_message_says_what_it_waits_for(asked: Callable[[], Admission], message: str) -> None:
+    admission = asked()
     assert isinstance(admission, Hold | Cancel)
     assert admission.message == message
 
@@ -442,7 +551,9 @@ QUIET = {
     Guard.NODE: "the cluster has the node, and it was not taken out for good",
     Guard.OPT_OUT: "nobody has opted the node out",
     Guard.BOOT: "nothing says that the node has rebooted since the fault",
+    Guard.LAST_RESCUE: "no rescue that is known has rebooted the node",
     Guard.AGE: "it was last seen 0s ago, at most 2h (max_hold)",
+    Guard.FOREIGN_CORDON: "no other hand has cordoned the node",
     Guard.ONE_PER_NODE: "no other rescue acts on the node",
     Guard.FAILED_REBOOT: "no failed reboot has left the node for a person",
     Guard.FABRIC: "the same fault is not on 4 nodes of one fabric (fabric)",
@@ -554,3 +665,37 @@ def test_a_rehearsal_bears_on_rehearsals_alone(other: Rescue) -> None:
     assert answer(ask(rescue(), [rehearsed], nodes, max_nodes=1)) == "go"
     assert answer(ask(dry, [other], nodes, max_nodes=1)) == "go"
     assert answer(ask(dry, [rehearsed], nodes, max_nodes=1)) != "go"
+
+
+FOREIGN = node(unschedulable=True)
+
+
+@pytest.mark.parametrize(
+    ("one", "there", "setting", "expected"),
+    [
+        pytest.param(rescue(), FOREIGN, "act", "go", id="acted on, if the settings say so"),
+        pytest.param(rescue(), FOREIGN, "hold", HoldReason.FOREIGN_CORDON, id="held, if they say that"),
+        pytest.param(rescue(), node(), "hold", "go", id="no cordon is there"),
+        pytest.param(rescue(), cordoned("gpu-1"), "hold", "go", id="the cordon is ours"),
+        pytest.param(done(1), FOREIGN, "hold", "go", id="the rescue has begun"),
+    ],
+)
+def test_a_node_that_another_hand_has_cordoned_is(one: Rescue, there: Node, setting: str, expected: str) -> None:
+    assert answer(ask(one, [], cluster(there), foreign_cordon=setting)) == expected
+
+
+def test_what_is_told_of_a_foreign_cordon() -> None:
+    told = {
+        (setting, there.unschedulable): states(rescue(), [], cluster(there), foreign_cordon=setting)[
+            Guard.FOREIGN_CORDON
+        ].told
+        for setting in ("act", "hold")
+        for there in (node(), FOREIGN)
+    }
+    none = "no other hand has cordoned the node"
+    assert told == {
+        ("act", False): none,
+        ("hold", False): none,
+        ("act", True): "another hand has cordoned the node, and is not asked (foreign_cordon)",
+        ("hold", True): "another hand has cordoned the node, and may be at work on it (foreign_cordon)",
+    }

@@ -1,7 +1,7 @@
 """The breaker: what counts, where it opens, how it half-opens, and that it holds under random sequences."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from pipeline.decide.admission import Cancel, Fold, Go, Hold, admit
 from pipeline.decide.breaker import holds_others
 from pipeline.decide.guards import GuardSettings
-from pipeline.model.guard import Guard
+from pipeline.model.guard import Guard, Verdict
 from pipeline.model.node import Node
 from pipeline.model.ownership import NEWCOMER
 from pipeline.model.plan import Cordon, Drain, Offline, Reboot, Uncordon
-from pipeline.model.rescue import HoldReason, Rescue, Status, StepState
+from pipeline.model.rescue import HoldReason, Rescue, Status
 from tests.fakes.asking import answer, ask, begun, cluster, cordoned, done, node, over, states
 from tests.fakes.faults import NOON, plan, rescue
 
@@ -153,7 +153,23 @@ def aged(count: int) -> list[Node]:
         pytest.param(aged(1), [], 0, HoldReason.MAX_NODES, id="none may be out, however old the others are"),
         pytest.param([], [], 0, HoldReason.MAX_NODES, id="none may be out, and none is"),
         pytest.param(aged(1), [], 1, "go", id="half open, and nobody is under way"),
-        pytest.param(aged(5), [], 1, "go", id="half open by many"),
+        pytest.param(aged(5), [], 3, "go", id="half open by many"),
+        pytest.param(aged(6), [], 3, HoldReason.MAX_NODES, id="twice the limit is never passed"),
+        pytest.param(aged(2), [], 1, HoldReason.MAX_NODES, id="nor where one may be out"),
+        pytest.param(
+            aged(5),
+            [over(done(1, rescue("probe", "gpu-9", plan=plan(Cordon()))))],
+            3,
+            HoldReason.MAX_NODES,
+            id="old and new",
+        ),
+        pytest.param(
+            [cordoned("a", (NOON - 2 * HOUR).astimezone(timezone(8 * HOUR)).isoformat())],
+            [],
+            1,
+            "go",
+            id="an old cordon, by a clock eight hours ahead",
+        ),
         pytest.param(aged(5), [PROBE], 1, HoldReason.MAX_NODES, id="the one that was let through counts by itself"),
         pytest.param(aged(2), [PROBE], 3, HoldReason.HALF_OPEN, id="half open, and one is under way"),
         pytest.param(aged(1), [PROBE], 3, "go", id="one below the limit it is closed"),
@@ -192,6 +208,14 @@ def test_the_own_node_keeps_nobody_waiting() -> None:
     assert answer(ask(rescue(), [], nodes, max_nodes=1)) == "go"
     told = states(rescue(), [], nodes, max_nodes=1)[Guard.BREAKER].told
     assert told == "no other node is out of service by our hand, at most 1 may be (max_nodes)"
+
+
+def test_at_twice_the_limit_a_person_is_asked_for() -> None:
+    assert ask(rescue(), [], cluster(*aged(2)), max_nodes=1) == Hold(
+        HoldReason.MAX_NODES,
+        "gpu-1: 2 nodes are out of service by our hand (old-0, old-1), at most 1 may be (max_nodes): "
+        "2 times as many keep the breaker open until a person has brought nodes back",
+    )
 
 
 def test_a_half_open_breaker_says_who_goes_first() -> None:
@@ -344,6 +368,7 @@ def test_a_node_of_no_group_is_held_by_none() -> None:
     nodes = cluster(*racked(cordoned("a"), cordoned("b")))
     assert answer(ask(rescue(), nodes=nodes, **TWO)) == "go"
     assert answer(ask(rescue("other", "gpu-9"), nodes=nodes, **TWO)) == HoldReason.NODE_UNKNOWN
+    assert states(rescue("other", "gpu-9"), nodes=nodes, **TWO)[Guard.GROUP_BREAKER].verdict is Verdict.PASSED
 
 
 @pytest.mark.parametrize(
@@ -359,6 +384,7 @@ def test_a_half_open_group_waits_for_who_is_under_way_in_it(probe: str, expected
     groups = [{"label": "rack", "max_nodes": 2}]
     held = ask(rescue(), [begun(rescue("probe", probe))], nodes, groups=groups)
     assert answer(held) == expected
+    assert not isinstance(held, Hold) or held.details == {"label": "rack", "group": "r1"}
 
 
 def test_a_full_group_names_itself() -> None:
@@ -435,7 +461,7 @@ class Driver:
         if one.plan.actions[index] in (Cordon(), Uncordon()):
             on = one.plan.actions[index] == Cordon()
             self.nodes[one.node] = cordoned(one.node) if on else node(one.node)
-        self.open[name] = one.with_step(index, StepState(Status.SUCCEEDED, NOON, NOON))
+        self.open[name] = done(index + 1, one)
 
     @property
     def out(self) -> set[str]:
@@ -461,3 +487,9 @@ def test_never_more_nodes_out_of_service_than_allowed(max_nodes: int, events: li
         assert len(driver.out) <= max_nodes
         working = [one.node for one in driver.open.values() if one.begun]
         assert len(working) == len(set(working))
+
+
+def test_the_cluster_s_breaker_names_no_group() -> None:
+    held = ask(rescue(), nodes=cluster(cordoned("a")), max_nodes=1)
+    assert isinstance(held, Hold)
+    assert held.details == {}

@@ -357,27 +357,46 @@ def test_a_plan_says_which_rule_made_it(unknown: UnknownCodes) -> None:
     assert len(decision.considered) == 2
 
 
+NEEDS_NONE = "the code needs no rescue, and no rule names it here"
+
+
 @pytest.mark.parametrize(
-    ("fault", "settings", "reason"),
+    ("fault", "settings", "reason", "why"),
     [
-        pytest.param(HARMLESS, GuardSettings(), SkipReason.NO_RESCUE_NEEDED, id="a code that needs no rescue"),
-        pytest.param(UNKNOWN, GuardSettings(), SkipReason.UNKNOWN_CODE, id="a code that nobody knows"),
+        pytest.param(
+            HARMLESS, GuardSettings(), SkipReason.NO_RESCUE_NEEDED, NEEDS_NONE, id="a code that needs no rescue"
+        ),
+        pytest.param(
+            UNKNOWN,
+            GuardSettings(),
+            SkipReason.UNKNOWN_CODE,
+            "no catalogue knows the code, and no rule names it here",
+            id="a code that nobody knows",
+        ),
         pytest.param(
             HARMLESS,
             GuardSettings(unknown_codes=UnknownCodes.POLICIES),
             SkipReason.NO_RESCUE_NEEDED,
+            NEEDS_NONE,
             id="a code that needs no rescue, where unknown ones are for the policies",
         ),
     ],
 )
 def test_a_fault_that_no_rule_speaks_of_is_skipped(
-    fault: NodeFault, settings: GuardSettings, reason: SkipReason
+    fault: NodeFault, settings: GuardSettings, reason: SkipReason, why: str
 ) -> None:
     decision = decide(fault, PolicySet(), settings, (), NOON)
     assert isinstance(decision, Skip)
     assert decision.reason is reason
-    assert decision.detail.startswith(f"gpu-1: xid {fault.fault.code} is not acted on: ")
+    assert decision.detail == f"gpu-1: xid {fault.fault.code} is not acted on: {why}"
     assert [entry.policy for entry in decision.considered] == [BUILT_IN.policy]
+
+
+def test_a_fault_that_a_rule_names_but_only_from_the_third_time_on_is_not_said_to_be_named_by_none() -> None:
+    third = Rule("a", 0, 7, (Cordon(),), (parse("13"),), repeat=Repeat(count=3, within=timedelta(days=1)))
+    decision = decide(HARMLESS, PolicySet([third]), GuardSettings(), (), NOON)
+    assert isinstance(decision, Skip)
+    assert decision.detail.endswith("no rule names it here, or not yet this often (repeat)")
 
 
 def test_an_unknown_code_is_planned_for_where_the_policies_decide() -> None:

@@ -10,7 +10,7 @@ from pipeline.decide.decision import decide
 from pipeline.decide.family import kin
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.identity import another_name, incident_name
-from pipeline.decide.incidents import Companion, Incidents, Member, New, Repeat
+from pipeline.decide.incidents import Companion, Incidents, Joins, New, Repeat
 from pipeline.decide.policy import PolicySet, read_policies
 from pipeline.decide.repeat import Repeat as Repetition
 from pipeline.decide.rules import BUILT_IN, Rule
@@ -154,7 +154,7 @@ def test_what_goes_with_a_fault_goes_with_no_drill_of_it(
     apart, together = Incidents(SETTINGS), Incidents(SETTINGS)
     place(apart, meant(lead, first))
     place(together, meant(lead, first))
-    assert isinstance(place(together, meant(line, first)), Companion | Repeat | Member)
+    assert isinstance(place(together, meant(line, first)), Companion | Repeat | Joins)
     assert isinstance(place(apart, meant(line, second)), New)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.decide.errorcodes import code_of, may_both_match, parse, severity
-from pipeline.model.fault import CodeMeaning, NodeFault, NvLink5, RecoveryAction, Severity
+from pipeline.model.fault import CodeMeaning, DriverWord, NodeFault, NvLink5, RecoveryAction, Severity
 from pipeline.model.occurrence import Code
 from tests.fakes.faults import fault, node_fault
 
@@ -14,6 +14,10 @@ def xid(code: int, **given: object) -> NodeFault:
 
 def nvlink(code: int, subcode: str) -> NodeFault:
     return xid(code, nvlink5=NvLink5(subcode, True, False, False, 1, None, None))
+
+
+def harmless(code: int, subcode: str) -> NodeFault:
+    return xid(code, nvlink5=NvLink5(subcode, False, False, False, 1, None, None))
 
 
 def verdict(to: int) -> NodeFault:
@@ -48,6 +52,22 @@ def of_class(catalogue: Severity, rule: Severity | None = None) -> NodeFault:
         pytest.param("149.NETIR", xid(149), False, id="a line without sub-code is not of that sub-code"),
         pytest.param("150.MSE Degraded", nvlink(150, "MSE Degraded"), True, id="a sub-code of two words"),
         pytest.param("149.NETIR/NETIR_INT", nvlink(149, "NETIR/NETIR_INT"), True, id="a sub-code with a slash"),
+        pytest.param("149:fatal", nvlink(149, "NETIR"), True, id="what the driver calls fatal"),
+        pytest.param("149:Fatal", nvlink(149, "NETIR"), True, id="in whatever case"),
+        pytest.param("149:fatal", harmless(149, "NETIR"), False, id="not what it calls harmless"),
+        pytest.param("149:nonfatal", harmless(149, "NETIR"), True, id="what the driver calls nonfatal"),
+        pytest.param("149.NETIR:fatal", nvlink(149, "NETIR"), True, id="a sub-code that is fatal"),
+        pytest.param("149.NETIR:fatal", harmless(149, "NETIR"), False, id="not the same sub-code that is harmless"),
+        pytest.param("149.NETIR:fatal", nvlink(149, "NETIR_INT"), False, id="nor another one that is fatal"),
+        pytest.param("149:fatal", xid(149), False, id="a line without the driver's word is not fatal"),
+        pytest.param("sxid:20034:fatal", xid(20034, kind="sxid", severity_word="Fatal"), True, id="a fatal SXid"),
+        pytest.param("sxid:20034:fatal", xid(20034, kind="sxid"), False, id="an SXid without a word"),
+        pytest.param(
+            "sxid:20034:non-fatal", xid(20034, kind="sxid", severity_word="Non-fatal"), True, id="a non-fatal SXid"
+        ),
+        pytest.param(
+            "sxid:20034:correctable", xid(20034, kind="sxid", severity_word="Correctable"), True, id="a correctable one"
+        ),
         pytest.param("154", verdict(1), True, id="a verdict without number matches any number"),
         pytest.param("154:2", verdict(2), True, id="a verdict by its number"),
         pytest.param("154:2", verdict(1), False, id="another verdict"),
@@ -68,7 +88,7 @@ def test_an_entry_matches(text: str, found: NodeFault, matches: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param("", '"62", "sxid:12028", "149.NETIR", "154:2" or "class:reboot"', id="nothing"),
+        pytest.param("", '"62", "sxid:12028", "149.NETIR", "149:fatal", "154:2" or "class:reboot"', id="nothing"),
         pytest.param("62x", "'62x' is not an error code", id="a number with a letter"),
         pytest.param("-62", "is not an error code", id="a negative number"),
         pytest.param("6²", "is not an error code", id="a digit that is none"),
@@ -102,15 +122,27 @@ def test_an_entry_is_refused(text: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("x", '\'x\' is not an error code; write it like "62", "sxid:12028", "149.NETIR", "154:2" or "class:reboot"'),
+        (
+            "x",
+            '\'x\' is not an error code; write it like "62", "sxid:12028", "149.NETIR", "149:fatal", "154:2" or '
+            '"class:reboot"',
+        ),
         (
             "12028",
             "'12028' is not an Xid, which go up to 999; an SXid is written \"sxid:12028\", and forms with a colon, "
             'like "154:2", need quotes',
         ),
+        (
+            "xid:12028",
+            "'xid:12028' is not an Xid, which go up to 999; an SXid is written \"sxid:12028\", and forms with a colon, "
+            'like "154:2", need quotes',
+        ),
         ("143.A", "'143.A': only the NVLink5 Xids 144 to 150 have sub-codes"),
         ("155:2", "'155:2': only Xid 154 has a recovery action, as in \"154:2\""),
         ("154:8", "'154:8': the recovery actions that ask for something are 1 to 7 (0 says that it recovered)"),
+        ("62:fatal", "'62:fatal': only the NVLink5 Xids 144 to 150 and SXids have such a word"),
+        ("disk:7:fatal", "'disk:7:fatal': only the NVLink5 Xids 144 to 150 and SXids have such a word"),
+        ("149:deadly", "'149:deadly': the driver's words are fatal, nonfatal, correctable"),
         (
             "class:restart",
             "'restart' is no class of codes; the classes are info, application, unknown, support, reset, reboot",
@@ -136,6 +168,9 @@ def test_the_outermost_entries_are_taken(text: str) -> None:
         ("SXID:12028", "sxid:12028"),
         ("149.netir", "149.NETIR"),
         ("150.MSE Degraded", "150.MSE DEGRADED"),
+        ("149:Fatal", "149:fatal"),
+        ("149.netir:FATAL", "149.NETIR:fatal"),
+        ("SXid:20034:Non-fatal", "sxid:20034:nonfatal"),
         ("154:2", "154:2"),
         ("class:Reboot", "class:reboot"),
     ],
@@ -157,6 +192,8 @@ def test_an_entry_is_written_in_one_form(text: str, written: str) -> None:
         pytest.param("154", "154:2", True, id="a verdict and one of its numbers"),
         pytest.param("154:2", "154:2", True, id="the same verdict"),
         pytest.param("154:2", "154:3", False, id="two verdicts"),
+        pytest.param("149:fatal", "149.NETIR", True, id="a word and a sub-code"),
+        pytest.param("149:fatal", "149:nonfatal", False, id="two words"),
         pytest.param("class:reboot", "62", True, id="a class and a code that may be of it"),
         pytest.param("class:reboot", "class:reboot", True, id="the same class"),
         pytest.param("class:reboot", "class:reset", False, id="two classes"),
@@ -169,7 +206,7 @@ def test_two_entries_may_match_the_same_fault(one: str, other: str, may: bool) -
 
 def test_all_that_a_policy_can_tell_of_a_fault_is_its_code() -> None:
     assert code_of(nvlink(149, "netir")) == Code(
-        "xid", 149, "NETIR", None, Severity.REBOOT, rescue=True, catalogued=True
+        "xid", 149, "NETIR", None, Severity.REBOOT, rescue=True, catalogued=True, word=DriverWord.FATAL
     )
     unknown = node_fault(
         fault=fault(7, kind="Disk", severity=Severity.INFO), meaning=CodeMeaning("Disk", 7, catalogued=False)

@@ -26,7 +26,7 @@ from pipeline.model.plan import (
     Uncordon,
 )
 from pipeline.model.rescue import EventAction, Member, Rescue, Status, StepState
-from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
+from tests.fakes.faults import NOON, fault, line, node_fault, plan, rescue
 
 HOUR = timedelta(hours=1)
 LATER = NOON + HOUR
@@ -215,9 +215,9 @@ def test_a_third_one_is_measured_by_the_plan_that_the_second_one_made() -> None:
     ],
 )
 def test_it_can_take_another_one_over(leader: Rescue, takes: bool) -> None:
-    assert takes_over(leader) is takes
+    assert takes_over(leader, second()) is takes
     if not takes:
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError, match=r"^rescue first cannot take over second any more$"):
             escalate(leader, second(), LATER)
 
 
@@ -260,9 +260,9 @@ def test_taking_over_is_sound(one: Plan, other: Plan, done: int) -> None:
     leader = of_plan("first", one)
     for index in range(min(done, len(one.actions))):
         leader = leader.with_step(index, DONE)
-    if not takes_over(leader):
-        return
     taken = of_plan("second", other)
+    if not takes_over(leader, taken):
+        return
     after = escalate(leader, taken, LATER)
     assert escalate(after, taken, LATER) is after
     assert [a.name for a in after.plan.actions] == sorted(names(after), key=ORDER.index)
@@ -298,9 +298,42 @@ def test_what_may_not_reboot_again_does_not_by_way_of_another_rescue(limited_fir
 
 def test_all_that_one_had_taken_over_is_taken_over_with_it() -> None:
     """Or the incidents of the third one would never end, and their next fault would be taken for a repeat."""
+    other = escalate(second(name="other"), second(name="third"), LATER)
+    other = join(other, Member("of-it", node_fault(13, fault=fault(13, pci="0000:5e:00")), 1, NOON, NOON, SKIP), LATER)
+    assert escalate(first(), other, LATER).folded == ("other", "third")
+
+
+def test_a_rescue_never_takes_itself_over() -> None:
+    """The other one had taken it over, and it has begun all the same, by the hand of another process."""
     other = escalate(second(name="other"), first(), LATER)
-    third = join(other, Member("of-it", node_fault(13, fault=fault(13, pci="0000:5e:00")), 1, NOON, NOON, SKIP), LATER)
-    assert escalate(first(), third, LATER).folded == ("other", "first", "of-it")
+    assert escalate(first(done=1), other, LATER).folded == ("other",)
+
+
+def in_boot(one: Rescue, boot: str | None, of_line: str | None = None) -> Rescue:
+    cause = replace(one.cause, boot_id=boot, fault=replace(one.cause.fault, line=line(boot_id=of_line)))
+    return replace(one, cause=cause, members=(replace(one.members[0], fault=cause),))
+
+
+@pytest.mark.parametrize(
+    ("leader", "other", "takes"),
+    [
+        pytest.param(in_boot(first(), "a"), in_boot(second(), "a"), True, id="of the same boot"),
+        pytest.param(in_boot(first(), "a-a"), in_boot(second(), "AA"), True, id="in whatever spelling"),
+        pytest.param(in_boot(first(), "a"), in_boot(second(), "b"), False, id="of another boot"),
+        pytest.param(in_boot(first(), "a"), in_boot(second(), None), True, id="of a boot that is not known"),
+        pytest.param(in_boot(first(), None), in_boot(second(), "b"), True, id="though its own is not known"),
+        pytest.param(in_boot(first(), "a"), in_boot(second(), "a", "b"), False, id="of another boot, by its line"),
+        pytest.param(in_boot(first(), "b"), in_boot(second(), "a", "b"), True, id="of the same boot, by its line"),
+    ],
+)
+def test_it_takes_over_a_rescue_for_a_fault(leader: Rescue, other: Rescue, takes: bool) -> None:
+    """A node that has rebooted before its own reboot is not rebooted again, and the fault of the new boot was lost."""
+    assert takes_over(leader, other) is takes
+    if takes:
+        assert escalate(leader, other, LATER).folded == ("second",)
+    else:
+        with pytest.raises(ConflictError):
+            escalate(leader, other, LATER)
 
 
 def test_a_limit_stays_where_the_actions_are_the_same() -> None:

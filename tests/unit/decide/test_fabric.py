@@ -14,7 +14,7 @@ from pipeline.model.fault import NodeFault, NvLink5
 from pipeline.model.guard import Guard
 from pipeline.model.node import Node
 from pipeline.model.rescue import CancelReason, HoldReason, Member, Rescue, Status, StepState
-from tests.fakes.asking import answer, ask, begun, done, node, over
+from tests.fakes.asking import answer, ask, begun, done, node, over, states
 from tests.fakes.faults import NOON, fault, node_fault, rescue
 
 SECOND = timedelta(seconds=1)
@@ -94,6 +94,33 @@ def test_the_same_fault_on_three_nodes_of_a_fabric(others: list[Rescue], expecte
     assert held(FIRST, others) == expected
 
 
+LEADER = of("gpu-1", -MINUTE, code=63)
+FOLDED = over(of("gpu-1b", on="gpu-1"), Status.CANCELLED, reason=CancelReason.FOLDED)
+
+
+@pytest.mark.parametrize(
+    ("folded", "others", "expected"),
+    [
+        pytest.param((FOLDED.name,), OTHERS, HoldReason.FABRIC_INCIDENT, id="it was folded into it"),
+        pytest.param(("gone", FOLDED.name), OTHERS, HoldReason.FABRIC_INCIDENT, id="beside one that is not kept"),
+        pytest.param((), OTHERS, "go", id="it was not folded into it"),
+        pytest.param((FOLDED.name,), OTHERS[:1], "go", id="on too few nodes"),
+    ],
+)
+def test_a_fault_that_was_folded_in_counts_as_its_own(
+    folded: tuple[str, ...], others: list[Rescue], expected: str
+) -> None:
+    """Else a rescue for another fault, a moment older, would reboot a node of the fabric for all of them."""
+    assert held(done(1, replace(LEADER, folded=folded)), [FOLDED, *others]) == expected
+
+
+def test_of_one_fault_seen_twice_on_the_node_the_earlier_time_counts() -> None:
+    leader = replace(of("gpu-1", 2 * WINDOW), folded=(FOLDED.name,))
+    late = over(of("gpu-1b", 3 * WINDOW, on="gpu-1"), Status.CANCELLED, reason=CancelReason.FOLDED)
+    assert held(leader, [FOLDED, *OTHERS], after=2 * WINDOW) == HoldReason.FABRIC_INCIDENT
+    assert held(replace(FIRST, folded=(late.name,)), [late, *OTHERS]) == HoldReason.FABRIC_INCIDENT
+
+
 def nvlink(name: str, subcode: str) -> Rescue:
     return of(name, fault=fault(149, nvlink5=NvLink5(subcode, True, False, False, 1, None, None)))
 
@@ -156,7 +183,7 @@ def test_one_that_has_rebooted_waits_no_longer() -> None:
         pytest.param(FIRST, 2 * HOUR, HoldReason.FABRIC_INCIDENT, id="as long as it may be held"),
         pytest.param(FIRST, 2 * HOUR + MICROSECOND, CancelReason.STALE, id="then it is given up"),
         pytest.param(done(1, FIRST), 2 * HOUR, HoldReason.FABRIC_INCIDENT, id="one that has begun waits as long"),
-        pytest.param(done(1, FIRST), 2 * HOUR + MICROSECOND, "go", id="and is brought to its end then"),
+        pytest.param(done(1, FIRST), 2 * HOUR + MICROSECOND, CancelReason.STALE, id="and does not go on then either"),
         pytest.param(
             replace(done(1, FIRST), last_seen=NOON + HOUR),
             3 * HOUR,
@@ -256,13 +283,32 @@ def test_a_sub_code_is_named() -> None:
             NOON - HOUR - WINDOW,
             id="the earliest of several faults",
         ),
+        pytest.param(
+            replace(FIRST, members=(member("m", node_fault(74), -HOUR), member("n", node_fault(74)))),
+            NOON - HOUR - WINDOW,
+            id="the same fault on two GPUs, the later one told last",
+        ),
     ],
 )
 def test_how_far_back_others_are_asked_for(one: Rescue, expected: Any) -> None:
-    assert reach(one, WINDOW) == expected
+    assert reach(one, (), WINDOW) == expected
+
+
+def test_others_are_asked_for_as_far_back_as_what_was_folded_into_it() -> None:
+    folded, other = of("gpu-1b", -HOUR, on="gpu-1"), of("gpu-1c", -2 * HOUR, on="gpu-1")
+    assert reach(replace(FIRST, folded=(folded.name,)), [FIRST, folded, other], WINDOW) == NOON - HOUR - WINDOW
 
 
 def test_a_held_member_is_out_of_service_only_if_it_has_begun() -> None:
     waiting = replace(of("gpu-2"), status=Status.HELD)
     assert held(FIRST, [waiting], max_nodes=1) == "go"
     assert held(FIRST, [begun(waiting)], max_nodes=1) == HoldReason.MAX_NODES
+
+
+def test_a_fault_that_was_seen_too_long_ago_says_so() -> None:
+    late = replace(begun(FIRST), last_seen=NOON)
+    told = states(late, [FIRST, *OTHERS], ALL, NOON + 3 * HOUR, **THREE)[Guard.FABRIC].told
+    assert told == (
+        "xid 74 came up on 3 nodes with nvidia.com/gpu.clique=a.1 within 2min, nobody has come, and the fault was last "
+        "seen longer ago than 2h (max_hold): the node is left as it is to a person"
+    )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.decide.families import OPEN_PER_NODE, Families
 from pipeline.decide.family import LARGEST, kin
 from pipeline.decide.incident import Family
-from pipeline.decide.incidents import Incident, Incidents, Member, New, Repeat
+from pipeline.decide.incidents import Incident, Incidents, Joins, New, Repeat
 from pipeline.model.fault import Drill, Lookup
 from tests.fakes.incidents import (
     HARMLESS,
@@ -92,7 +92,7 @@ def test_a_family_takes_so_many_in_and_no_more() -> None:
     incidents = Incidents(SETTINGS)
     placed = [place(incidents, seen(code)) for code in range(1000, 1000 + LARGEST + 2)]
     assert [isinstance(one, New) for one in placed] == [True] + [False] * 63 + [True, False]
-    assert isinstance(place(incidents, seen(45, at=MINUTE)), Member)
+    assert isinstance(place(incidents, seen(45, at=MINUTE)), Joins)
 
 
 def test_of_a_node_only_the_newest_families_take_faults_in() -> None:
@@ -100,7 +100,7 @@ def test_of_a_node_only_the_newest_families_take_faults_in() -> None:
     for number in range(OPEN_PER_NODE + 1):
         assert isinstance(place(incidents, seen(48, pci=f"0000:{number:02x}:00")), New)
     assert OPEN_PER_NODE == 32
-    assert isinstance(place(incidents, seen(94, pci="0000:01:00")), Member)
+    assert isinstance(place(incidents, seen(94, pci="0000:01:00")), Joins)
     assert isinstance(place(incidents, seen(94, pci="0000:00:00")), New)
     assert isinstance(place(incidents, seen(48, pci="0000:00:00")), Repeat)
 
@@ -124,7 +124,7 @@ def test_a_policy_change_forgets_the_members_that_lead_to_nothing_by_themselves(
     incidents.forget_skipped()
     assert place(incidents, seen(79)) == Repeat(leader)
     again = place(incidents, seen(63))
-    assert isinstance(again, Member)
+    assert isinstance(again, Joins)
     assert again.incident is not member
     assert again.incident.family is leader.family
 
@@ -135,7 +135,7 @@ def test_45s_over_many_nodes_are_one_incident_each() -> None:
     for node in nodes:
         place(incidents, seen(79, node=node))
     placed = [place(incidents, seen(45, node=node, at=number * SECOND)) for number in range(100) for node in nodes]
-    assert sum(isinstance(one, Member) for one in placed) == 20
+    assert sum(isinstance(one, Joins) for one in placed) == 20
     assert {one.incident.count for one in placed} == {100}
     assert len(incidents) == 40
 
@@ -184,3 +184,16 @@ def assert_one_failure(family: Family) -> None:
         assert (one.key.node, one.key.drill) == (first.key.node, first.key.drill)
         assert one.key.code == 45 or abs(one.lead.time - family.opened) <= 2 * SECOND
         assert one is first or any(kin(other.lead, one.lead) for other in family.incidents if other is not one)
+
+
+def test_the_last_incident_of_a_node_may_be_of_a_family_that_takes_nothing_in_any_more() -> None:
+    families = Families()
+    opened = [
+        Incident.opened_by(seen(48, at=3 * SECOND * number), None, seen().time) for number in range(OPEN_PER_NODE + 1)
+    ]
+    for incident in opened:
+        families.put(incident, None)
+    for incident in reversed(opened):
+        families.drop(incident)
+    assert len(families) == 0
+    assert families.taking(seen(94), WINDOW) is None

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.decide.gate import gate, gate_states
-from pipeline.decide.guards import GuardSettings
+from pipeline.decide.guards import ForeignCordon, GuardSettings
 from pipeline.decide.rules import UnknownCodes
 from pipeline.model.fault import Drill, Lookup, NodeFault, NvLink5, RecoveryAction
 from pipeline.model.guard import Guard, Verdict
@@ -201,7 +201,7 @@ def test_what_a_line_is_comes_before_when_it_was(found: NodeFault, expected: Ski
         ),
         pytest.param(
             of_line(from_kernel=False),
-            "gpu-1: xid 79 is not acted on: its envelope says that another program wrote it",
+            "gpu-1: xid 79 is not acted on: its envelope says that another program or a container wrote it",
             id="not from the kernel",
         ),
         pytest.param(
@@ -247,6 +247,7 @@ def test_the_defaults_are_the_promised_ones() -> None:
         "breaker_window": "1h",
         "cool_down": "10min",
         "windows": {"allow": (), "deny": ()},
+        "foreign_cordon": ForeignCordon.ACT,
         "fabric": {"labels": ("nvidia.com/gpu.clique",), "nodes": 4, "window": "2min"},
         "max_reboots": 3,
         "reboot_window": "1day",
@@ -338,7 +339,7 @@ def test_every_guard_tells_in_order_why_it_lets_a_fault_through() -> None:
         pytest.param(
             of_line(from_kernel=False, kind="sxid"),
             Guard.ORIGIN,
-            "skips: its envelope says that another program wrote it",
+            "skips: its envelope says that another program or a container wrote it",
             id="an SXid of another program",
         ),
         pytest.param(

@@ -17,6 +17,7 @@ from tests.fakes.incidents import (
     SECOND,
     seen,
 )
+from tests.fakes.places import machine_in
 
 
 def test_the_name_of_an_incident_says_what_it_is_about() -> None:
@@ -69,3 +70,27 @@ def test_every_name_is_a_dns_label(node: str, kind: str, code: int) -> None:
 
 def test_a_long_node_name_is_cut_to_the_longest_label() -> None:
     assert len(incident_name(seen(node="n" * 80))) == 63
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        pytest.param(seen(), "gpu-1-xid-79-NAME", id="an Xid"),
+        pytest.param(seen(node="X-Rack.1_X"), "x-rack-1-x-xid-79-NAME", id="a node whose name is no label"),
+        pytest.param(seen(node=f"{'n' * 43}-{'m' * 20}"), f"{'n' * 43}-mmm-xid-79-NAME", id="a node that is cut"),
+        pytest.param(seen(node=f"{'n' * 46}-{'m' * 20}"), f"{'n' * 46}-xid-79-NAME", id="a node cut at a dash"),
+        pytest.param(seen(node="é"), "unnamed-xid-79-NAME", id="a node without a letter"),
+        pytest.param(seen(kind="x" * 20 + "y"), f"gpu-1-{'x' * 20}-79-NAME", id="a kind that is cut"),
+        pytest.param(seen(kind="-" + "x" * 20), f"gpu-1-{'x' * 20}-79-NAME", id="a kind that fits without its mark"),
+        pytest.param(seen(kind="x" * 19 + "-y"), f"gpu-1-{'x' * 19}-79-NAME", id="a kind cut at a dash"),
+        pytest.param(seen(kind="-Later 2-"), "gpu-1-later-2-79-NAME", id="a kind with marks around it"),
+    ],
+)
+def test_the_name_is_made_of_labels(found: NodeFault, name: str) -> None:
+    assert incident_name(found)[:-8] == name.removesuffix("NAME")
+
+
+def test_replicas_and_versions_agree_on_the_name_wherever_they_run() -> None:
+    """Two replicas that read one line make one rescue, also across an upgrade: this name must never change."""
+    with machine_in("Asia/Shanghai"):
+        assert incident_name(seen()) == "gpu-1-xid-79-523e8d30"

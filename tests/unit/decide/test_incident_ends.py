@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.decide.incidents import Companion, Incidents, New, Repeat
+from pipeline.decide.escalation import join
+from pipeline.decide.incidents import Companion, Incidents, Joins, New, Repeat
 from pipeline.model.plan import Skip, SkipReason
 from pipeline.model.rescue import CancelReason, Status, StepState
 from tests.fakes.faults import NOON, rescue
 from tests.fakes.incidents import (
     FELL,
+    HARMLESS,
     MICROSECOND,
     MINUTE,
     SECOND,
@@ -46,6 +48,7 @@ def test_an_incident_is_over_at_the_reboot_that_cured_it(at: timedelta, expected
         pytest.param(Status.CANCELLED, CancelReason.STALE, MINUTE, "Repeat", id="a stale one, in that moment"),
         pytest.param(Status.CANCELLED, CancelReason.STALE, MINUTE + MICROSECOND, "New", id="a stale one, after it"),
         pytest.param(Status.CANCELLED, CancelReason.OLDER_THAN_BOOT, 2 * MINUTE, "New", id="one of an earlier boot"),
+        pytest.param(Status.CANCELLED, CancelReason.OLDER_THAN_RESCUE, 2 * MINUTE, "New", id="one of before a reboot"),
         pytest.param(Status.CANCELLED, CancelReason.NODE_OFFLINE, 2 * MINUTE, "New", id="one of a node that was out"),
         pytest.param(Status.CANCELLED, CancelReason.OPTED_OUT, 2 * MINUTE, "New", id="one of an opted-out node"),
         pytest.param(Status.CANCELLED, CancelReason.UNCORDONED, 2 * MINUTE, "Repeat", id="a person took the node back"),
@@ -96,9 +99,14 @@ def test_the_incidents_of_rescues_that_were_taken_over_end_with_the_one_that_did
     incidents = Incidents(SETTINGS)
     leader = place(incidents, seen(79)).incident
     folded = place(incidents, seen(48)).incident
+    member = place(incidents, seen(63)).incident
     other = place(incidents, seen(62)).incident
-    incidents.close(replace(rebooted(ended(leader, Status.SUCCEEDED), MINUTE), folded=(folded.name,)))
+    half = join(ended(folded, Status.PENDING), replace(member.as_member(), decision=HARMLESS), NOON)
+    half = replace(half, status=Status.CANCELLED, reason=CancelReason.FOLDED)
+    cured = replace(rebooted(ended(leader, Status.SUCCEEDED), MINUTE), folded=(folded.name, "gone"))
+    incidents.close(cured, half)
     assert isinstance(place(incidents, seen(48, at=2 * MINUTE)), New)
+    assert isinstance(place(incidents, seen(63, at=2 * MINUTE + SECOND)), Joins)
     assert place(incidents, seen(62, at=2 * MINUTE)) == Repeat(other)
 
 
@@ -107,8 +115,7 @@ def test_for_a_rescue_that_was_taken_over_the_other_one_speaks() -> None:
     leader = place(incidents, seen(79, boot_id="a")).incident
     folded = place(incidents, seen(48, boot_id="a")).incident
     under_way = rebooted(rescue(leader.name, cause=leader.lead), MINUTE, Status.RUNNING)
-    incidents.close(replace(under_way, folded=(folded.name,)))
-    incidents.close(ended(folded, Status.CANCELLED, CancelReason.FOLDED))
+    incidents.close(replace(under_way, folded=(folded.name,)), ended(folded, Status.CANCELLED, CancelReason.FOLDED))
     assert place(incidents, seen(48, boot_id="b", at=2 * MINUTE)) == Repeat(folded)
 
 

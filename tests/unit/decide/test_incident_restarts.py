@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.decide.escalation import escalate, join
-from pipeline.decide.incidents import Incidents, New, Repeat, incident_name
-from pipeline.decide.incidents import Member as Joins
+from pipeline.decide.incidents import Incidents, Joins, New, Repeat, incident_name
 from pipeline.execute.progress import repeated
 from pipeline.model.fault import Drill, NodeFault
 from pipeline.model.plan import Skip, SkipReason
@@ -180,3 +179,20 @@ def test_every_member_ends_with_the_rescue() -> None:
     incidents.close(rebooted(one, MINUTE))
     assert isinstance(place(incidents, seen(63, at=MINUTE)), Repeat)
     assert isinstance(place(incidents, seen(63, at=2 * MINUTE)), New)
+
+
+def test_of_a_family_that_is_remembered_in_part_the_rest_is_restored() -> None:
+    incidents = Incidents(SETTINGS)
+    first = place(incidents, seen(48)).incident
+    other = Member("gpu-1-xid-63-late", seen(63, at=SECOND), 5, NOON + SECOND, NOON + SECOND, HARMLESS)
+    incidents.restore([join(rescue(first.name, cause=first.lead), other, NOON)], NOON)
+    assert len(incidents) == 2
+    again = place(incidents, seen(63, at=2 * SECOND))
+    assert (type(again), again.incident.name, again.incident.count) == (Repeat, other.name, 6)
+
+
+def test_two_rescues_for_the_same_fault_are_both_restored() -> None:
+    incidents = Incidents(SETTINGS)
+    causes = [seen(), seen(at=MINUTE)]
+    incidents.restore([rescue(incident_name(cause), cause=cause) for cause in causes], NOON + MINUTE)
+    assert len(incidents) == 2

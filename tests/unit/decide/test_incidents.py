@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decide.gate import gate
-from pipeline.decide.incidents import Companion, Incident, Incidents, Member, New, incident_name
+from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, incident_name
 from pipeline.model.fault import CodeMeaning, Lookup, NodeFault, RecoveryAction, Severity
 from pipeline.model.plan import Skip, SkipReason
+from pipeline.model.rescue import Member as Kept
 from tests.fakes.faults import NOON
 from tests.fakes.incidents import (
     DATA,
     FELL,
+    HARMLESS,
     MICROSECOND,
     NETIR,
     SECOND,
@@ -38,16 +40,16 @@ from tests.fakes.incidents import (
         pytest.param(seen(at=WINDOW + MICROSECOND), "New", id="later than the window"),
         pytest.param(seen(at=-WINDOW), "Repeat", id="as early as the window, delivered later"),
         pytest.param(seen(at=-WINDOW - MICROSECOND), "New", id="earlier than the window"),
-        pytest.param(seen(48), "Member", id="another code"),
-        pytest.param(seen(kind="sxid"), "Member", id="another kind"),
+        pytest.param(seen(48), "Joins", id="another code"),
+        pytest.param(seen(kind="sxid"), "Joins", id="another kind"),
         pytest.param(seen(node="gpu-2"), "New", id="another node"),
         pytest.param(seen(pci="0000:86:00"), "New", id="another GPU"),
-        pytest.param(seen(nvlink5=NETIR), "Member", id="a sub-code, which a policy may name"),
-        pytest.param(seen(recovery_action=RecoveryAction("a", "b", 2)), "Member", id="a verdict, which may be named"),
-        pytest.param(seen(severity=Severity.INFO), "Member", id="another severity, which a policy may name"),
+        pytest.param(seen(nvlink5=NETIR), "Joins", id="a sub-code, which a policy may name"),
+        pytest.param(seen(recovery_action=RecoveryAction("a", "b", 2)), "Joins", id="a verdict, which may be named"),
+        pytest.param(seen(severity=Severity.INFO), "Joins", id="another severity, which a policy may name"),
         pytest.param(
             seen(meaning=CodeMeaning("xid", 79, severity=Severity.REBOOT, rescue=False)),
-            "Member",
+            "Joins",
             id="it needs no rescue now",
         ),
         pytest.param(seen(pid=7, name="python", message="other"), "Repeat", id="another process"),
@@ -59,7 +61,7 @@ def test_a_second_fault_is(second: NodeFault, expected: str) -> None:
 
 def test_the_device_stands_for_a_missing_address() -> None:
     faults = [seen(12028, kind="sxid", pci=None, device=device) for device in ("nvswitch0", "nvswitch1", "nvswitch0")]
-    assert kinds(*faults) == ["New", "Member", "Repeat"]
+    assert kinds(*faults) == ["New", "Joins", "Repeat"]
 
 
 def test_the_window_slides_on_with_each_repeat() -> None:
@@ -94,7 +96,7 @@ def test_an_incident_remembers_the_lead_the_count_and_the_times() -> None:
         pytest.param(
             seen(lookup=Lookup.NOT_READY),
             seen(),
-            "Member",
+            "Joins",
             id="labels that are known now: decided without them, decide anew",
         ),
         pytest.param(
@@ -186,7 +188,7 @@ def test_every_fault_is_counted_once_in_whatever_order(events: list[tuple[NodeFa
             companions += 1
             continue
         expected[key] += 1
-        opened[key] += isinstance(placed, New | Member)
+        opened[key] += isinstance(placed, New | Joins)
         by_key.setdefault(key, placed.incident)
     assert set(opened.values()) <= {1}
     assert {key: incident.count for key, incident in by_key.items()} == expected
@@ -203,3 +205,12 @@ def test_a_storm_is_one_incident() -> None:
             reports += 1
             incident.reported_at(incident.count)
     assert (incident.count, reports, len(incidents)) == (50_000, 15, 1)
+
+
+def test_a_rescue_keeps_of_an_incident_what_was_seen_and_decided() -> None:
+    incidents = Incidents(SETTINGS)
+    incident = place(incidents, seen()).incident
+    place(incidents, seen(at=SECOND))
+    incident.decided(HARMLESS)
+    lead = incident.lead
+    assert incident.as_member() == Kept(incident.name, lead, 2, lead.time, lead.time + SECOND, HARMLESS)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decide.escalation import escalate, join, takes_in
-from pipeline.decide.family import LARGEST, lead_of, returned, speaks_for
+from pipeline.decide.family import LARGEST, lead_of, returned, speaks_for, with_member
 from pipeline.model.fault import CodeMeaning, NodeFault, Severity
 from pipeline.model.plan import Action, ActionName, Cordon, Decision, Drain, Offline, OnTimeout, Plan, Reboot
 from pipeline.model.rescue import Entry, EventAction, HoldReason, Member, Rescue, Status, StepState
@@ -64,7 +64,7 @@ def test_a_plan_is_merged_and_told() -> None:
     after = join(before, worse, LATER)
     assert (after.plan.actions, after.plan.policy, len(after.steps)) == (plan().actions, "of-154", 4)
     assert (after.cause, after.last_seen, after.due) == (worse.fault, NOON + SECOND, before.due)
-    assert after.folded == ("gpu-1-xid-154",)
+    assert after.folded == ()
     joined, escalated = after.journal[2:]
     assert joined.message == (
         "xid 154 on gpu-1 belongs to xid 48 and leads the incident now: GPU has fallen off the bus."
@@ -83,7 +83,7 @@ def test_a_plan_that_adds_nothing_is_no_escalation() -> None:
     after = join(opened(), member(95, plan(Cordon(), Drain(), Reboot(), priority=1), severity=Severity.INFO), LATER)
     assert after.plan == opened().plan
     assert [entry.action for entry in after.journal[2:]] == [EventAction.FAULT_JOINED]
-    assert after.folded == ("gpu-1-xid-95",)
+    assert after.folded == ()
 
 
 def test_of_a_plan_that_says_more_of_an_action_the_higher_priority_counts() -> None:
@@ -129,6 +129,7 @@ def test_an_incident_has_so_many_members_and_no_more() -> None:
     for code in range(1000, 1000 + LARGEST - 1):
         full = join(full, member(code), LATER)
     assert len(full.members) == LARGEST == 64
+    assert not takes_in(full, member(63))
     assert join(full, member(63), LATER) is full
     assert join(full, member(63, plan(Cordon(), Offline())), LATER) is full
     assert escalate(full, rescue("gpu-1-xid-154", cause=of(154)), LATER).members == full.members
@@ -155,8 +156,38 @@ def test_a_fault_read_while_the_node_was_not_ready_is_of_the_boot_of_the_others(
     before = opened(boot_id="a", booted_at=NOON - MINUTE)
     after = join(before, member(154, severity=Severity.REBOOT), LATER)
     assert (after.cause.fault.code, after.cause.boot_id, after.cause.booted_at) == (154, "a", NOON - MINUTE)
-    known = join(before, member(154, severity=Severity.REBOOT, boot_id="b", booted_at=NOON), LATER)
+    known = join(opened(), member(154, severity=Severity.REBOOT, boot_id="b", booted_at=NOON), LATER)
     assert (known.cause.boot_id, known.cause.booted_at) == ("b", NOON)
+
+
+@pytest.mark.parametrize("decision", [HARMLESS, plan()])
+def test_a_fault_that_is_known_to_be_of_another_boot_is_of_another_incident(decision: Decision) -> None:
+    """The node has rebooted meanwhile: what mends the first boot mends nothing of the second."""
+    before = opened(boot_id="a")
+    other = member(154, decision, severity=Severity.REBOOT, boot_id="b")
+    assert not takes_in(before, other)
+    assert join(before, other, LATER) is before
+    assert with_member(before, other, LATER) is before
+    assert takes_in(before, replace(other, fault=replace(other.fault, boot_id="A")))
+
+
+def test_a_member_that_was_taken_in_with_its_plan_has_its_rescue_folded_all_the_same() -> None:
+    """Two replicas have seen it, and the other one has heard of more since."""
+    mine = join(opened(Cordon()), member(63, plan(Cordon())), LATER)
+    its = rescue("gpu-1-xid-63", cause=of(63), plan=plan(Cordon()))
+    its = join(its, member(94, plan()), LATER)
+    whole = escalate(mine, its, LATER)
+    assert [one.name for one in whole.members] == ["gpu-1-xid-48", "gpu-1-xid-63", "gpu-1-xid-94"]
+    assert (whole.folded, whole.count) == (("gpu-1-xid-63",), 3)
+    assert ActionName.REBOOT in names(whole)
+
+
+def test_what_a_line_that_came_again_with_a_plan_has_said_no_later_member_takes_back() -> None:
+    """It is known as one that leads to nothing, and its plan, that of a rescue of its own, leaves the node out."""
+    knows = join(opened(), member(63), LATER)
+    heard = escalate(knows, rescue("gpu-1-xid-63", cause=of(63), plan=plan(Cordon())), LATER)
+    after = join(heard, member(154, plan(), severity=Severity.REBOOT), LATER)
+    assert ActionName.UNCORDON not in names(after)
 
 
 @pytest.mark.parametrize(
@@ -181,15 +212,25 @@ def test_of_equals_the_first_leads() -> None:
     assert join(opened(), member(62, plan()), LATER).cause.fault.code == 48
 
 
+GLOBAL = replace(plan(Cordon(), priority=0), fallback=True)
+
+
 @pytest.mark.parametrize(
     ("members", "back"),
     [
         pytest.param([member(1, plan())], True, id="the only one does"),
+        pytest.param([member(1), member(2)], True, id="nobody, for none has a plan"),
         pytest.param([member(1, plan(Cordon()))], False, id="the only one does not"),
         pytest.param([member(1, plan()), member(2, plan(Cordon(), priority=9))], True, id="the worst does"),
         pytest.param([member(1, plan()), member(2, plan(Cordon(), priority=11))], False, id="the worst does not"),
         pytest.param([member(1, plan()), member(2, plan(Cordon()))], False, id="of two equals one does not"),
         pytest.param([member(1, plan()), member(2, severity=Severity.REBOOT)], True, id="the worst has no say"),
+        pytest.param(
+            [member(1, plan()), member(2, GLOBAL, severity=Severity.REBOOT)],
+            True,
+            id="one whose rule speaks of it does",
+        ),
+        pytest.param([member(1, GLOBAL), member(2, GLOBAL)], False, id="the global policy, where no other speaks"),
         pytest.param(
             [member(1, plan(priority=1), severity=Severity.REBOOT), member(2, plan(Cordon(), priority=9))],
             True,
@@ -273,3 +314,9 @@ def test_two_halves_of_an_incident_are_the_whole(found: list[tuple[Severity, Dec
     assert (folded.count, folded.cause) == (whole.count, whole.cause)
     assert {one.name for one in folded.members} == {one.name for one in whole.members}
     assert folded.first_seen == whole.first_seen
+
+
+def test_what_a_half_brings_with_it_is_told_when_it_came() -> None:
+    other = rescue("gpu-1-xid-154", cause=of(154), plan=plan())
+    merged = escalate(opened(), other, LATER)
+    assert [entry.time for entry in merged.journal if entry.action is EventAction.FAULT_JOINED] == [LATER]

@@ -9,7 +9,7 @@ import pytest
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.limits import limited
 from pipeline.model.fault import NodeFault
-from pipeline.model.plan import ActionName, Cordon, Drain, Offline, Plan
+from pipeline.model.plan import ActionName, Cordon, Drain, Offline, Plan, Skip, SkipReason
 from pipeline.model.rescue import Rescue, Status, StepState
 from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
 
@@ -51,6 +51,37 @@ def test_a_reboot_counts(rescues: list[Rescue], offline: bool) -> None:
     assert (ActionName.UNCORDON in names) is not offline
 
 
+def leading(ago: timedelta, *taken: Rescue) -> Rescue:
+    """A reboot for another fault, whose rescue had taken these over."""
+    return replace(rebooted(ago, node_fault(48)), folded=tuple(one.name for one in taken))
+
+
+FOLDED = rescue("folded")
+OTHER = rescue("other", cause=node_fault(62))
+HARMLESS = replace(
+    FOLDED, members=(replace(FOLDED.members[0], decision=Skip(SkipReason.NO_RESCUE_NEEDED, "nothing to do")),)
+)
+
+
+@pytest.mark.parametrize(
+    ("rescues", "offline"),
+    [
+        pytest.param([rebooted(HOUR), leading(2 * HOUR, FOLDED), FOLDED], True, id="was taken over"),
+        pytest.param([FOLDED, leading(2 * HOUR, FOLDED), rebooted(HOUR)], True, id="was taken over, in any order"),
+        pytest.param([rebooted(HOUR), leading(2 * HOUR), FOLDED], False, id="was not taken over"),
+        pytest.param([rebooted(HOUR), leading(2 * HOUR, FOLDED)], False, id="was taken over and is not kept"),
+        pytest.param([rebooted(HOUR), leading(2 * HOUR, OTHER), OTHER], False, id="was for another code"),
+        pytest.param([rebooted(HOUR), leading(2 * HOUR, HARMLESS), HARMLESS], False, id="had no plan"),
+        pytest.param([rebooted(HOUR), leading(25 * HOUR, FOLDED), FOLDED], False, id="was taken over too long ago"),
+        pytest.param(
+            [leading(HOUR, FOLDED, OTHER), FOLDED, OTHER, rescue("z")], False, id="and others: one reboot counts once"
+        ),
+    ],
+)
+def test_a_reboot_counts_for_a_fault_whose_rescue(rescues: list[Rescue], offline: bool) -> None:
+    assert (ActionName.OFFLINE in [action.name for action in limit(*rescues).actions]) is offline
+
+
 @pytest.mark.parametrize(
     ("before", "now", "same"),
     [
@@ -61,10 +92,19 @@ def test_a_reboot_counts(rescues: list[Rescue], offline: bool) -> None:
         ),
         pytest.param(known(gpu_uuid="a"), known(gpu_uuid="b"), False, id="another UUID"),
         pytest.param(known(gpu_uuid="a"), known(), True, id="a UUID that is known once: the slot decides"),
-        pytest.param(known(), known(fault=fault(79, pci="0000:5e:00")), False, id="another slot"),
+        pytest.param(known(), known(fault=fault(79, pci="0000:5e:00")), True, id="another GPU of the node"),
+        pytest.param(
+            known(board_serial="1"),
+            known(fault=fault(79, pci="0000:5e:00"), board_serial="2"),
+            True,
+            id="another board",
+        ),
+        pytest.param(known(), known(fault=fault(78, pci="0000:3b:00")), False, id="another code of the same GPU"),
     ],
 )
-def test_the_gpu_is_known_by(before: NodeFault, now: NodeFault, same: bool) -> None:
+def test_a_reboot_counts_for_the_same_fault_of_the_node_unless_the_gpu_was_exchanged(
+    before: NodeFault, now: NodeFault, same: bool
+) -> None:
     names = [action.name for action in limit(rebooted(HOUR, before), rebooted(2 * HOUR, before), of=now).actions]
     assert (ActionName.OFFLINE in names) is same
 

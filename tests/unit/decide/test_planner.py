@@ -178,3 +178,42 @@ def test_every_plan_is_ordered_and_meets_its_preconditions(entries: list[ActionS
     assert not {ActionName.OFFLINE, ActionName.UNCORDON} <= set(names)
     wish = any(spec in (UNCORDON, RETURNING) for spec in entries)
     assert (ActionName.UNCORDON in names) is wish
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        pytest.param(
+            [DRAIN, STAYING, UNCORDON],
+            'reboot says unCordon "false" beside the action unCordon; keep one of them',
+            id="two words about unCordon",
+        ),
+        pytest.param(
+            [DRAIN, REBOOT, UNCORDON, OFFLINE],
+            "offline takes the node out for good; it excludes unCordon",
+            id="out for good and back",
+        ),
+        pytest.param(
+            [UNCORDON, CORDON, CORDON],
+            "unCordon needs reboot: without it the fault would still be there; cordon is asked for twice; "
+            "keep one of them",
+            id="two problems",
+        ),
+        pytest.param(
+            [STANDBY],
+            "enableWarmStandby needs one of cordon, drain, reboot: a standby replaces a node that leaves service",
+            id="a standby for nobody",
+        ),
+    ],
+)
+def test_a_refusal_says_what_would_be_right(entries: list[ActionSpec], told: str) -> None:
+    with pytest.raises(PreconditionError) as error:
+        plan_actions(entries)
+    assert str(error.value) == f"Failures to meet preconditions: {told}"
+
+
+def test_thirty_days_are_not_too_long_and_no_time_is_too_short() -> None:
+    longest = ENTRY.validate_python({"name": "reboot", "attribute": {"waittime": "30days"}})
+    assert longest.action == Reboot(timedelta(days=30))
+    with pytest.raises(ValidationError, match=r"Value error, must be more than 0s \[type=value_error"):
+        ENTRY.validate_python({"name": "drain", "attribute": {"waittime": "0s"}})

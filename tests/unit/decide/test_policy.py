@@ -315,3 +315,36 @@ def test_the_schema_speaks_of_both_kinds_and_of_text_attributes() -> None:
         {"type": "integer"},
         {"type": "string"},
     ]
+
+
+def test_the_rules_of_every_document_are_in_force() -> None:
+    texts = [
+        rule(f"{{priority: {number}, actions: [{{name: cordon}}]}}", name) for number, name in ((1, "a"), (2, "b"))
+    ]
+    assert [one.policy for one in read("---\n".join(texts)).rules] == ["b", "a", BUILT_IN.policy]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param(
+            "kind: RescuePolice",
+            "policies.yaml:1: kind: 'RescuePolice' is not a policy; the kinds are RescuePolicy and WarmStandbyPolicy",
+            id="no such kind",
+        ),
+        pytest.param(
+            "---\n".join([rule("{actions: [{name: cordon}]}").replace("{name: p}", "\n  name: p")] * 2),
+            "policies.yaml:12: there is a RescuePolicy named 'p' already, at policies.yaml:4; give each its own name",
+            id="two of one name",
+        ),
+    ],
+)
+def test_a_refusal_says_where_it_is_and_what_would_be_right(text: str, complaint: str) -> None:
+    with pytest.raises(BadInputError) as error:
+        read(text)
+    assert str(error.value) == complaint
+
+
+def test_what_is_rehearsed_has_the_same_standby_policies() -> None:
+    policies = read(CONTRACT)
+    assert policies.rehearsed().standby == policies.standby != ()

@@ -5,7 +5,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decide.incidents import Incident, Incidents, Member, New, Repeat
+from pipeline.decide.incidents import Incident, Incidents, Joins, New, Repeat
 from pipeline.model.fault import Lookup
 from pipeline.model.plan import Skip, SkipReason
 from tests.fakes.faults import NOON, fault, line, node_fault
@@ -55,7 +55,7 @@ def test_the_incident_that_was_not_touched_for_longest_leaves_first() -> None:
     place(incidents, seen(64))
     assert len(incidents) == 2
     assert isinstance(place(incidents, seen(48)), Repeat)
-    assert isinstance(place(incidents, seen(62)), Member)
+    assert isinstance(place(incidents, seen(62)), Joins)
 
 
 def test_what_leaves_is_reported_first() -> None:
@@ -94,7 +94,7 @@ def test_where_all_led_to_rescues_the_one_that_was_not_touched_for_longest_leave
     place(incidents, seen(64)).incident.decided(None, "rescue-64")
     assert isinstance(place(incidents, seen(48)), Repeat)
     assert isinstance(place(incidents, seen(64)), Repeat)
-    assert isinstance(place(incidents, seen(62)), Member)
+    assert isinstance(place(incidents, seen(62)), Joins)
 
 
 def test_what_was_just_opened_is_not_what_leaves() -> None:
@@ -209,7 +209,7 @@ def test_memory_is_bounded_and_every_count_is_reported(limit: int, events: list[
         at = MINUTE * minutes
         placed = place(incidents, seen(code, at=at), STALE if stale else None, NOON + at)
         occurrences += 1
-        reported += isinstance(placed, New | Member)
+        reported += isinstance(placed, New | Joins)
         assert len(incidents) <= limit
         if sweep:
             reported += report(incidents.sweep(NOON + at))

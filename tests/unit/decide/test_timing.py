@@ -80,7 +80,7 @@ CLOSED: dict[str, Any] = {"windows": {"allow": [{"from": "22:00", "to": "06:00",
     [
         pytest.param(rescue(), False, id="a cordon"),
         pytest.param(done(1), True, id="a drain"),
-        pytest.param(done(2), True, id="a reboot"),
+        pytest.param(done(2), False, id="the reboot of a node that is drained"),
         pytest.param(done(3), False, id="unCordon"),
         pytest.param(done(1, rescue(plan=STANDBY)), True, id="a warm standby, whose node's jobs are moved next"),
         pytest.param(done(2, rescue(plan=OUT)), False, id="offline"),
@@ -88,6 +88,12 @@ CLOSED: dict[str, Any] = {"windows": {"allow": [{"from": "22:00", "to": "06:00",
 )
 def test_what_disturbs_running_jobs_waits_for_a_window(one: Rescue, waits: bool) -> None:
     assert answer(ask(one, **CLOSED)) == (HoldReason.MAINTENANCE_WINDOW if waits else "go")
+
+
+def test_no_reboot_is_asked_for_where_a_window_denies_it() -> None:
+    denied: dict[str, Any] = {"windows": {"allow": [{"from": "22:00"}], "deny": [{"from": "11:00", "to": "13:00"}]}}
+    assert answer(ask(done(2), **denied)) == HoldReason.MAINTENANCE_WINDOW
+    assert answer(ask(done(2), now=NOON + HOUR, **denied)) == "go"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +112,7 @@ def test_it_goes_on_when_the_window_opens(after: timedelta, expected: str) -> No
 def test_who_waits_for_a_window_is_told_until_when() -> None:
     assert ask(done(1), **CLOSED) == Hold(
         HoldReason.MAINTENANCE_WINDOW,
-        "gpu-1: drain disturbs running jobs: it waits for a maintenance window until 2026-11-20T22:00+08:00 (windows)",
+        "gpu-1: drain waits for a maintenance window until 2026-11-20T22:00+08:00 (windows)",
     )
     never = ask(done(2), windows={"deny": [{}]})
     assert never == Hold(

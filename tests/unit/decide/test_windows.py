@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.decide.windows import HORIZON, Window, Windows
+from tests.fakes.places import machine_in
 
 MICROSECOND = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
@@ -174,6 +175,13 @@ def test_a_window_that_the_change_of_clocks_swallows_does_not_open() -> None:
             "2026-12-01T00:00",
             id="the one date",
         ),
+        pytest.param(
+            [{"from": "22:00", "to": "23:00", "timezone": "America/Los_Angeles"}],
+            [],
+            "2026-11-21T05:00",
+            "2026-11-21T06:00",
+            id="tonight there, where it is a day earlier",
+        ),
     ],
 )
 def test_the_next_opening(allow: Any, deny: Any, now: str, expected: str) -> None:
@@ -265,7 +273,7 @@ def test_it_is_closed_until_the_next_opening_and_open_then(allow: Any, deny: Any
         ),
         pytest.param(
             {"from": "2026-12-24T00:00", "to": "2026-12-27T00:00", "days": ["mon"]},
-            "days go with times of day; a window between two dates comes once",
+            "Value error, days go with times of day; a window between two dates comes once [type=value_error",
             id="days of dates",
         ),
         pytest.param({"days": []}, "at least 1 item", id="no day"),
@@ -289,3 +297,10 @@ def test_a_window_is_written_as_people_write_it() -> None:
     assert Window.model_validate(nightly.model_dump(by_alias=True)) == nightly
     assert TypeAdapter(Window).json_schema()["properties"]["to"]["default"] == "24:00"
     assert Window.model_validate({"from": timedelta(hours=3)}).model_dump()["start"] == "03:00"
+
+
+def test_a_window_begins_and_ends_in_utc_wherever_the_machine_stands() -> None:
+    nightly = Window.model_validate({**NIGHT, **SHANGHAI})
+    with machine_in("America/New_York"):
+        ends, begins = nightly.end_of(utc("2026-11-20T15:00")), nightly.next_start(FRIDAY)
+    assert (str(begins), str(ends)) == ("2026-11-20 14:00:00+00:00", "2026-11-20 22:00:00+00:00")

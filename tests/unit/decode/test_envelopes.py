@@ -225,20 +225,23 @@ ROWS = [
     ),
     Row("KLog, which knows only the sender's address", json_of(__source__="10.0.0.14", content=TEXT), node="10.0.0.14"),
     Row(
-        "Docker's json-file, which does not tell what the container's log was about",
+        "Docker's json-file",
         json_of(log=f"{TEXT}\n", stream="stdout", time="2024-07-04T03:09:40.802301123Z"),
         time=AT_MICROS,
+        from_kernel=False,
     ),
     Row(
         "a container's log that holds /dev/kmsg",
         f"2024-07-04T03:09:40.802301123Z stdout F 3,4472,3023054890,-;{TEXT}",
         time=AT_MICROS,
+        from_kernel=False,
         kernel_time="3023054890",
     ),
     Row(
         "a partial line of a container's log",
         f"2024-07-04T03:09:40.802301123Z stderr P {TEXT}",
         time=AT_MICROS,
+        from_kernel=False,
     ),
     Row(
         "a container's log that holds JSON, inside Fluent Bit's record",
@@ -249,6 +252,7 @@ ROWS = [
         ),
         node="gpu-1",
         time=AT,
+        from_kernel=False,
     ),
     Row("keys that hold the dots themselves", json_of(**{"host.name": "gpu-1", "event.original": TEXT}), node="gpu-1"),
     Row(
@@ -438,7 +442,7 @@ def test_beside_a_containers_own_message_the_driver_is_quoted(decode: Callable[.
     log = json_of(level="info", msg="found an xid", line=TEXT)
 
     lines = decode(json_of(log=log, stream="stderr", kubernetes={"pod_name": "monitor", "host": "gpu-1"})).lines
-    assert [(line.text, line.from_kernel) for line in lines] == [("found an xid", None), (TEXT, False)]
+    assert [(line.text, line.from_kernel) for line in lines] == [("found an xid", False), (TEXT, False)]
 
 
 def test_the_same_text_of_two_nodes_is_two_lines(decode: Callable[..., Decoded]) -> None:

@@ -21,7 +21,13 @@ def json_of(**record: object) -> str:
         ("nothing is said", json_of(msg=TEXT), None),
         ("the kernel's facility, as a number", json_of(msg=TEXT, facility=0), True),
         ("the kernel's facility, by name", json_of(msg=TEXT, facility="kern"), True),
-        ("a user's facility", json_of(msg=TEXT, syslogfacility=1), None),
+        ("a user's facility", json_of(msg=TEXT, syslogfacility=1), False),
+        ("a facility of the site's own", json_of(msg=TEXT, syslogfacility=16), None),
+        (
+            "the kernel's road, a facility of the site's own",
+            json_of(MESSAGE=TEXT, _TRANSPORT="kernel", facility=16),
+            None,
+        ),
         (
             "a facility of authentication, and no program",
             json_of(msg=TEXT, **{"syslogfacility-text": "authpriv"}),
@@ -40,7 +46,7 @@ def json_of(**record: object) -> str:
         (
             "the kernel's road, a user's facility",
             json_of(MESSAGE=TEXT, _TRANSPORT="kernel", SYSLOG_FACILITY="1"),
-            None,
+            False,
         ),
         ("the kernel's road and no facility", json_of(MESSAGE=TEXT, _TRANSPORT="kernel"), True),
         (
@@ -48,10 +54,10 @@ def json_of(**record: object) -> str:
             json_of(MESSAGE=TEXT, _TRANSPORT="kernel", SYSLOG_FACILITY="3", SYSLOG_IDENTIFIER="systemd"),
             False,
         ),
-        ("the kernel's tag, a user's facility", json_of(msg=TEXT, syslogtag="kernel:", syslogfacility="1"), None),
+        ("the kernel's tag, a user's facility", json_of(msg=TEXT, syslogtag="kernel:", syslogfacility="1"), False),
         ("the kernel's tag", json_of(msg=TEXT, programname="kernel"), True),
         ("the kernel's tag, shortened", json_of(msg=TEXT, programname="kern"), True),
-        ("the tag of a relay of dmesg", json_of(msg=TEXT, programname="dmesg", facility="user"), None),
+        ("the tag of a relay of dmesg", json_of(msg=TEXT, programname="dmesg", facility="user"), False),
         ("a driver for a tag", json_of(msg=TEXT, programname="nvidia", facility="kern"), True),
         ("NVIDIA's daemon", json_of(msg=TEXT, programname="nvidia-persistenced", facility="daemon"), False),
         (
@@ -77,7 +83,7 @@ def json_of(**record: object) -> str:
         ("another transport's name", json_of(message=TEXT, transport="syslog"), None),
         ("Fluent Bit's in_syslog, of sshd", json_of(message=TEXT, pri="86", ident="sshd", pid="77"), False),
         ("Fluent Bit's in_syslog, of the kernel", json_of(message=TEXT, pri="3", ident="kernel"), True),
-        ("Fluent Bit's in_syslog, re-encoded", json_of(message=TEXT, pri="14", ident="kernel"), None),
+        ("Fluent Bit's in_syslog, re-encoded", json_of(message=TEXT, pri="14", ident="kernel"), False),
         ("Logstash's record of sshd", json_of(message=TEXT, program="sshd", facility=10, priority=86), False),
         ("ECS's record of sshd", json_of(message=TEXT, process={"name": "sshd", "pid": 77}), False),
         ("ECS's tag", json_of(message=TEXT, log={"syslog": {"appname": "sshd", "facility": {"code": 10}}}), False),
@@ -86,8 +92,8 @@ def json_of(**record: object) -> str:
             json_of(streams=[{"stream": {"syslog_identifier": "sshd", "host": "a"}, "values": [["1", TEXT]]}]),
             False,
         ),
-        ("a container cannot claim it", json_of(log=FORGED, stream="stderr"), None),
-        ("a pod cannot claim it", json_of(log=FORGED, facility="kern", kubernetes={"pod_name": "p"}), None),
+        ("a container cannot claim it", json_of(log=FORGED, stream="stderr"), False),
+        ("a pod cannot claim it", json_of(log=FORGED, facility="kern", kubernetes={"pod_name": "p"}), False),
         (
             "a container may pass on what another program wrote",
             json_of(log=f"<86>Jul  4 11:09:40 a sshd[77]: {TEXT}", stream="stderr"),
@@ -98,7 +104,7 @@ def json_of(**record: object) -> str:
             json_of(log=json_of(MESSAGE=TEXT, _TRANSPORT="syslog"), stream="stderr"),
             False,
         ),
-        ("a pod that reads the kernel's device", json_of(log=f"6,4472,302305,-;{TEXT}", stream="stdout"), None),
+        ("a pod that reads the kernel's device", json_of(log=f"6,4472,302305,-;{TEXT}", stream="stdout"), False),
         (
             "a pod that reads it, on a node whose containers log to the journal",
             json_of(
@@ -108,7 +114,7 @@ def json_of(**record: object) -> str:
                 _SYSTEMD_UNIT="docker.service",
                 CONTAINER_ID="f00dcafe0123",
             ),
-            None,
+            False,
         ),
     ],
 )
@@ -149,20 +155,20 @@ QUOTING = [
     ("a facility and a tag, as dmesg decodes them", f"user  :err   : myapp: {TEXT}", False),
     ("a program that writes to the kernel's device", f"12,4472,302305,-;myapp: {TEXT}", False),
     ("the kernel's facility and a tag", f"<3>myapp: {TEXT}", True),
-    ("a device before the driver", f"<13>nvidia 0000:3b:00.0: [drm] {TEXT}", None),
+    ("a device before the driver", f"<133>nvidia 0000:3b:00.0: [drm] {TEXT}", None),
     ("a container's own words", f"2024-07-04T03:09:40Z stdout F node is sick: {TEXT}", False),
     (
         "a container's own words behind a level",
         f"2024-07-04T03:09:40Z stdout F [2024-07-04 03:09:40] ERROR {TEXT}",
         False,
     ),
-    ("a container that passes on dmesg", f"2024-07-04T03:09:40Z stdout F [ 1843.308145] {TEXT}", None),
+    ("a container that passes on dmesg", f"2024-07-04T03:09:40Z stdout F [ 1843.308145] {TEXT}", False),
     (
         "a container that passes on a device's line",
         f"2024-07-04T03:09:40Z stdout F nvidia 0000:3b:00.0: [drm] {TEXT}",
-        None,
+        False,
     ),
-    ("a container that says nothing of the driver", "2024-07-04T03:09:40Z stdout F mlx5_core: fatal", None),
+    ("a container that says nothing of the driver", "2024-07-04T03:09:40Z stdout F mlx5_core: fatal", False),
 ]
 
 
@@ -181,7 +187,7 @@ def test_whose_words_stand_before_the_drivers(
         (
             "the journal, of what root wrote to /dev/kmsg",
             {"_TRANSPORT": "kernel", "SYSLOG_FACILITY": "1", "SYSLOG_IDENTIFIER": "NVRM", "MESSAGE": TEXT[6:]},
-            None,
+            False,
         ),
         (
             "rsyslog, of a line without a tag",
@@ -254,3 +260,9 @@ def test_a_line_break_in_a_process_name_makes_no_line(
     assert line.text.startswith("NVRM: Xid (PCI:0000:3b:00): 31, pid=7, name=evil")
     assert line.text.endswith("Ch 00000008")
     assert "\n" not in line.text
+
+
+def test_words_before_a_colon_that_no_host_is_called_by_are_no_header(decode: Callable[..., Decoded]) -> None:
+    words = "oom-kill:constraint=CONSTRAINT_MEMCG,task_memcg=/kubepods/a kernel: " + TEXT
+    (line,) = decode(f"3,1,2,-;{words}").lines
+    assert (line.node, line.text) == (None, words)

@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pipeline.decide.guards import GuardSettings
+from pipeline.execute.ecs import stamp
 from pipeline.execute.records import records
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.plan import ActionName
@@ -54,7 +55,7 @@ class Deletable(MemoryStore):
     def delete(self, name: str) -> None:
         gone = self._rescues.pop(name)
         self._open.pop(name, None)
-        self._by_node[gone.node].discard(name)
+        self._by_node[gone.node] = [one for one in self._by_node[gone.node] if one.name != name]
 
 
 def assert_valid(found: list[Record]) -> None:
@@ -75,6 +76,7 @@ async def test_all_that_follows_from_a_double_bit_error_is_one_incident_led_by_t
     assert inside.told("reason")[2:7] == ["no-rescue-needed", None, "no-rescue-needed", None, None]
     incident = inside.incidents_told()[-1]
     assert (incident["name"], incident["lead"], incident["count"]) == (rescue.name, "xid 154", 6)
+    assert (incident["first_seen"], incident["last_seen"]) == (stamp(NOON), stamp(NOON + 5 * MOMENT))
     assert [member["code"] for member in incident["members"]] == [48, 63, 64, 94, 95, 154]
     await inside.world.run()
     assert inside.statuses == [Status.SUCCEEDED]

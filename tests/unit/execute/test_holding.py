@@ -142,7 +142,9 @@ async def test_a_fault_of_the_fabric_reboots_nobody_and_is_given_up() -> None:
     assert {entry.details["first"] for one in world.store.all() for entry in one.journal if entry.details} == {"r-1"}
 
 
-async def test_those_that_began_before_the_fourth_node_showed_the_fault_wait_and_bring_their_nodes_back() -> None:
+async def test_those_that_began_before_the_fourth_node_showed_the_fault_wait_and_leave_their_nodes_to_a_person() -> (
+    None
+):
     world = _domain(4, max_nodes=4)
     plans = plan(Cordon(), Drain(), Reboot(waittime=5 * MINUTE), Uncordon())
     for number in range(1, 5):
@@ -155,10 +157,9 @@ async def test_those_that_began_before_the_fourth_node_showed_the_fault_wait_and
     assert [one.begun for one in world.store.all()] == [True, True, True, False]
     assert len(world.cluster.reboots) == 0
     await world.run()
-    statuses = [one.status for one in world.store.all()]
-    assert statuses == [Status.SUCCEEDED, Status.SUCCEEDED, Status.SUCCEEDED, Status.CANCELLED]
-    assert [node.unschedulable for node in world.cluster.nodes().values()] == [False] * 4
-    assert min(reboot.time for reboot in world.cluster.reboots) > NOON + 2 * HOUR
+    assert {one.status for one in world.store.all()} == {Status.CANCELLED}
+    assert [node.unschedulable for node in world.cluster.nodes().values()] == [True, True, True, False]
+    assert len(world.cluster.reboots) == 0
 
 
 async def test_nodes_whose_rescues_are_over_long_ago_show_a_fault_of_the_fabric_as_well() -> None:
@@ -231,6 +232,6 @@ async def test_the_records_tell_what_every_guard_answered() -> None:
         ("two", "rescue-held"): ("hold", "max-nodes"),
         ("two", "rescue-cancelled"): ("cancel", "opted-out"),
     }
-    assert {len(decision["guards"]) for decision in told.values()} == {12}
+    assert {len(decision["guards"]) for decision in told.values()} == {14}
     started = [record for record in world.sink.records if record.document["event"]["action"] == "step-started"]
     assert [("decision" in record.document["gpu_rescue"]) for record in started] == [True, False, False, False]

@@ -203,7 +203,7 @@ class FragileStore(MemoryStore):
         """What `kubectl delete rescue` does."""
         gone = self._rescues.pop(name)
         self._open.pop(name, None)
-        self._by_node[gone.node].discard(name)
+        self._by_node[gone.node] = [one for one in self._by_node[gone.node] if one.name != name]
 
 
 async def test_a_line_whose_rescue_could_not_be_saved_can_be_handled_again() -> None:

@@ -123,6 +123,62 @@ async def test_a_call_without_an_answer_counts_as_a_temporary_error() -> None:
     assert world.rescue("one").status is Status.SUCCEEDED
 
 
+class Answering:
+    """An action whose call on gpu-1 takes until it is answered."""
+
+    def __init__(self) -> None:
+        self.answered = asyncio.Event()
+        self.calls = 0
+
+    async def run(self, action: Cordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
+        if rescue.node == "gpu-1":
+            self.calls += 1
+            await self.answered.wait()
+        return Done("cordoned")
+
+
+def _over(world: World, action: Any) -> Executor:
+    recorder = Recorder(world.sink, world.store)
+    return Executor(world.store, world.cluster, {ActionName.CORDON: action}, recorder, world.guards, world.clock)
+
+
+async def test_a_call_that_hangs_keeps_no_other_rescue_waiting() -> None:
+    world, slow, moment = _two(), Answering(), timedelta(milliseconds=20)
+    executor = _over(world, slow)
+    await world.store.create(rescue("one", "gpu-1", plan=plan(Cordon())))
+    assert await executor.tick(moment) is None
+    await world.store.create(rescue("two", "gpu-2", plan=plan(Cordon())))
+    await executor.tick(moment)
+    assert world.rescue("two").status is Status.SUCCEEDED
+    assert (world.rescue("one").steps[0].started, slow.calls) == (NOON, 1)
+    slow.answered.set()
+    await executor.settle()
+    assert world.rescue("one").status is Status.SUCCEEDED
+
+
+async def test_a_tick_that_may_take_its_time_waits_for_every_call() -> None:
+    world, slow = _two(), Answering()
+    executor = _over(world, slow)
+    await _plan_two(world)
+    asyncio.get_running_loop().call_later(0.05, slow.answered.set)
+    assert await executor.tick() is None
+    assert [one.status for one in world.store.all()] == [Status.SUCCEEDED] * 2
+
+
+async def test_a_call_goes_on_when_the_tick_is_cancelled() -> None:
+    """A process that is told to end lets its steps come to their end, so that no effect is left half asked for."""
+    world, slow = _two(), Answering()
+    executor = _over(world, slow)
+    await _plan_two(world)
+    ticking = asyncio.create_task(executor.tick())
+    await asyncio.wait({ticking}, timeout=0.02)
+    ticking.cancel()
+    await asyncio.wait({ticking})
+    slow.answered.set()
+    await executor.settle()
+    assert world.rescue("one").status is Status.SUCCEEDED
+
+
 async def test_a_defect_of_an_action_is_told_and_tried_again_later() -> None:
     class Broken(Stuck):
         async def run(self, action: Cordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:

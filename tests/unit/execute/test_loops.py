@@ -170,7 +170,7 @@ async def test_a_live_run_works_side_by_side_and_ends_in_good_order_when_cancell
     inside = Inside(world=world)
     lines = [_at(NOON, OFF_THE_BUS), *(_at(NOON + timedelta(seconds=n), APPLICATION, "gpu-2") for n in range(3))]
     source = ListSource(lines, live=True)
-    live = LiveLoop([source], inside.intake, world.executor, world.store, inside.policies, world.clock)
+    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
     running = asyncio.create_task(live.run())
     async with asyncio.timeout(10):
         while "step-started" not in inside.told("action") or len(source.acked) < 4:
@@ -187,7 +187,7 @@ async def test_a_live_run_whose_streams_have_ended_stays_for_a_rescue_that_waits
     world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], guards=guards)
     inside = Inside(world=world)
     source = ListSource([_at(NOON, OFF_THE_BUS)])
-    live = LiveLoop([source], inside.intake, world.executor, world.store, inside.policies, world.clock)
+    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
     running = asyncio.create_task(live.run())
     async with asyncio.timeout(10):
         while not any(one.status is Status.HELD for one in world.store.all()):
@@ -203,8 +203,9 @@ async def test_a_live_run_whose_streams_have_ended_leaves_a_rescue_that_has_not_
     world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], guards=GuardSettings(max_nodes=0))
     inside = Inside(world=world)
     source = ListSource([_at(NOON, OFF_THE_BUS)])
+    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
     async with asyncio.timeout(10):
-        await LiveLoop([source], inside.intake, world.executor, world.store, inside.policies, world.clock).run()
+        await live.run()
     assert [(one.status, one.begun) for one in world.store.all()] == [(Status.HELD, False)]
 
 

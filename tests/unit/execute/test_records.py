@@ -60,7 +60,7 @@ def test_a_fault_with_every_field_has_the_shape_that_ships() -> None:
     )
     found = node_fault(149, fault=everything, gpu_uuid="GPU-1", board_serial="165", boot_id="b")
     _assert_valid(records(rescue(cause=found)))
-    _assert_valid(skip_records("gpu-1-xid-149-a", found, SKIP, NOON))
+    _assert_valid(skip_records("gpu-1-xid-149-a", found, SKIP))
 
 
 def test_a_rehearsed_drill_has_the_shape_that_ships_and_says_what_it_is() -> None:
@@ -72,7 +72,7 @@ def test_a_rehearsed_drill_has_the_shape_that_ships_and_says_what_it_is() -> Non
     detected, planned = (record.document["message"] for record in found)
     assert detected.startswith("drill: xid 79 on gpu-1")
     assert planned.endswith("it is rehearsed on a copy of the cluster")
-    _assert_valid(skip_records("gpu-1-xid-79-a", drill.cause, SKIP, NOON))
+    _assert_valid(skip_records("gpu-1-xid-79-a", drill.cause, SKIP))
 
 
 def test_what_is_done_has_records_of_other_names_than_what_is_rehearsed() -> None:
@@ -90,7 +90,7 @@ def test_a_plan_that_is_not_the_rules_own_has_the_shape_that_ships() -> None:
 
 def test_a_fault_of_no_node_has_the_shape_that_ships() -> None:
     found = node_fault(79, node="")
-    _assert_valid(skip_records("unnamed-xid-79-a", found, SKIP, NOON))
+    _assert_valid(skip_records("unnamed-xid-79-a", found, SKIP))
     _assert_valid([repeat_record(Member("unnamed-xid-79-a", found, 4, NOON, NOON + timedelta(seconds=3)))])
 
 
@@ -98,6 +98,30 @@ def test_the_same_journal_gives_the_same_records_whatever_happened_since() -> No
     before = rescue()
     after = replace(before, count=9, last_seen=NOON + timedelta(hours=1), folded=("other",), recorded=2)
     assert records(before) == records(after)
+
+
+def test_an_id_means_one_document() -> None:
+    """Whatever a line leads to when it is delivered again, and whenever that is."""
+    later, found = NOON + timedelta(minutes=1), node_fault()
+    again = replace(SKIP, guards=(GuardState(Guard.AGE, Verdict.PASSED, "it is 1min old"),))
+    told = [
+        *skip_records(NAME, found, SKIP),
+        *skip_records(NAME, found, SKIP),
+        *skip_records(NAME, found, again),
+        *records(rescue(NAME, cause=found)),
+        *records(rescue(NAME, now=later, cause=found)),
+        *(repeat_record(Member(NAME, found, 2, NOON, at, SKIP)) for at in (NOON, NOON, later)),
+    ]
+    by_id: dict[str, list[Any]] = {}
+    for record in told:
+        by_id.setdefault(record.id, []).append(record.document)
+    assert all(document == documents[0] for documents in by_id.values() for document in documents)
+    assert len(told) - len(by_id) == 4
+
+
+def test_a_line_that_is_skipped_again_for_the_same_reason_is_told_once() -> None:
+    assert skip_records(NAME, node_fault(), SKIP) == skip_records(NAME, node_fault(), SKIP)
+    assert {record.time for record in skip_records(NAME, node_fault(), SKIP)} == {NOON}
 
 
 def test_a_record_holds_what_was_decided_and_why() -> None:

@@ -1,17 +1,25 @@
 """What is rehearsed is executed beside what is done, and neither knows of the other."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from pipeline.cluster.memory import twin
+from pipeline.execute.executor import Executor
+from pipeline.execute.recorder import Recorder
+from pipeline.execute.rehearsal import Drills, Rehearsal
+from pipeline.execute.store_memory import MemoryStore
+from pipeline.execute.store_view import StoreView, is_drill
 from pipeline.model.line import LogLine
 from pipeline.model.node import Node, Pod
 from pipeline.model.ownership import OFFLINE as OFFLINE_LABEL
 from pipeline.model.plan import ActionName
 from pipeline.model.rescue import HoldReason, Status
-from tests.fakes.faults import line
+from pipeline.rebooters.simulated import SimulatedRebooter
+from tests.fakes.faults import line, rescue
 from tests.fakes.theatre import CORDON, OFFLINE, REBOOT, Theatre, policy
-from tests.fakes.world import gpu_node
+from tests.fakes.world import gpu_node, runners
 
 XID_79 = "NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus."
 XID_48 = "NVRM: Xid (PCI:0000:3b:00): 48, DBE"
@@ -250,3 +258,70 @@ async def test_every_record_is_written_when_the_run_ends_whoever_executes() -> N
     theatre.world.sink.away = False
     await theatre.execution.record_rest()
     assert all(theatre.rescue(name).recorded == len(theatre.rescue(name).journal) for name in names)
+
+
+class Copies:
+    """Counts the copies of the cluster that drills are held on."""
+
+    def __init__(self, theatre: Theatre) -> None:
+        self.made, self._theatre = 0, theatre
+        self.drills = StoreView(theatre.world.store, is_drill)
+
+    def prepare(self) -> Executor:
+        self.made += 1
+        world = self._theatre.world
+        copy, recorder = twin(world.cluster, world.clock), Recorder(world.sink, world.store)
+        actions = runners(copy, SimulatedRebooter(copy))
+        return Executor(self.drills, copy, actions, recorder, world.guards, world.clock)
+
+
+async def test_the_cluster_is_copied_for_a_drill_and_not_without_one() -> None:
+    theatre = Theatre(REAL_79)
+    copies = Copies(theatre)
+    drills = Drills(copies.drills, copies.prepare)
+    for _ in range(3):
+        assert await drills.tick() is None
+    await drills.settle()
+    await drills.record_rest()
+    assert copies.made == 0
+    for number in (1, 2):
+        drill = await theatre.take(DRILL, after=MINUTE)
+        while (due := await drills.tick()) is not None:
+            theatre.world.clock.move_to(due)
+        assert theatre.rescue(drill.name).status is Status.SUCCEEDED
+        assert copies.made == number
+        assert await drills.tick() is None
+
+
+class Restless:
+    """An executor in which rescues go on beside the ticks."""
+
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
+        return None
+
+    async def settle(self) -> None:
+        """Nothing is waited for."""
+
+    async def record_rest(self) -> None:
+        """Nothing is recorded."""
+
+
+class Machines:
+    """A stage that remembers whose machine was put back."""
+
+    def __init__(self) -> None:
+        self.put: list[str] = []
+
+    def put_back(self, node: str) -> None:
+        self.put.append(node)
+
+
+async def test_a_machine_is_put_back_also_when_its_rescue_ends_between_two_ticks() -> None:
+    store, machines = MemoryStore(), Machines()
+    rehearsal = Rehearsal(store, Restless(), machines)
+    known = await store.create(rescue())
+    await rehearsal.tick()
+    await store.save(replace(known, status=Status.SUCCEEDED))
+    await rehearsal.tick()
+    await rehearsal.tick()
+    assert machines.put == ["gpu-1"]

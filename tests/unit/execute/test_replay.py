@@ -24,9 +24,12 @@ class Counting:
         self.ticks: list[datetime | None] = []
         self._executor = executor
 
-    async def tick(self) -> datetime | None:
+    async def tick(self, longest: timedelta | None = None) -> datetime | None:
         self.ticks.append(await self._executor.tick())
         return self.ticks[-1]
+
+    async def settle(self) -> None:
+        await self._executor.settle()
 
     async def record_rest(self) -> None:
         await self._executor.record_rest()

@@ -17,6 +17,7 @@ from pipeline.model.ownership import (
     OFFLINE,
     STANDBY_FOR,
     STANDBY_LABEL,
+    STANDBY_OF,
     UNDER_RESCUE,
     WARM_STANDBY,
 )
@@ -42,9 +43,59 @@ async def test_a_claim_puts_into_service_marks_and_takes_the_label_off_in_one_wr
     assert outcome == Done("spare-1 stands in for gpu-1", {"standby": "spare-1", "reserve_left": 1})
     standby = stage.cluster.nodes()["spare-1"]
     assert (standby.unschedulable, dict(standby.labels)) == (False, {"app": "train"})
-    assert dict(standby.annotations) == {STANDBY_FOR: NAME, STANDBY_LABEL: f"{WARM_STANDBY}=hot"} == CLAIMED
+    expected = {STANDBY_FOR: NAME, STANDBY_OF: "gpu-1", STANDBY_LABEL: f"{WARM_STANDBY}=hot"}
+    assert dict(standby.annotations) == expected == CLAIMED
     assert stage.cluster.generation == before + 1
     assert logs == []
+
+
+_OF_AN_EARLIER_RESCUE = {**CLAIMED, STANDBY_FOR: "gpu-1-xid-48-earlier"}
+
+
+async def test_a_standby_that_stands_in_for_the_node_already_goes_on_and_no_other_is_taken() -> None:
+    serving = spare("spare-2", labels={}, unschedulable=False, annotations=_OF_AN_EARLIER_RESCUE)
+    stage = Stage(EnableWarmStandby(), gpu_node(), spare(), serving)
+    assert await stage.call(claiming(stage)) == Intend(
+        {"standby": "spare-2"}, "spare-2 stands in for gpu-1 already, and is to go on"
+    )
+    outcome = await stage.call(claiming(stage))
+    assert outcome == Done("spare-2 stands in for gpu-1", {"standby": "spare-2", "reserve_left": 1})
+    assert stage.cluster.nodes()["spare-2"].annotations == CLAIMED
+    assert stage.cluster.nodes()["spare-1"].unschedulable
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"annotations": {**_OF_AN_EARLIER_RESCUE, STANDBY_OF: "gpu-2"}},
+        {"ready": False},
+        {"unschedulable": True},
+        {"annotations": {**_OF_AN_EARLIER_RESCUE, CORDONED_BY: "another"}},
+    ],
+    ids=["of another node", "not ready", "cordoned by somebody", "itself under rescue"],
+)
+async def test_a_standby_does_not_go_on_that_is(given: dict[str, Any]) -> None:
+    serving = {"labels": {}, "unschedulable": False, "annotations": _OF_AN_EARLIER_RESCUE, **given}
+    stage = Stage(EnableWarmStandby(), gpu_node(), spare(), spare("spare-2", **serving))
+    outcome = await stage.call(claiming(stage))
+    assert isinstance(outcome, Intend)
+    assert outcome.memo == {"standby": "spare-1"}
+
+
+async def test_a_standby_with_a_fault_of_its_own_does_not_go_on() -> None:
+    serving = spare("spare-2", labels={}, unschedulable=False, annotations=_OF_AN_EARLIER_RESCUE)
+    stage = Stage(EnableWarmStandby(), gpu_node(), spare(), serving)
+    outcome = await stage.call(claiming(stage, failing=lambda: {"spare-2"}))
+    assert isinstance(outcome, Intend)
+    assert outcome.memo == {"standby": "spare-1"}
+
+
+async def test_a_standby_that_left_service_between_the_choice_and_the_claim_is_given_up() -> None:
+    serving = spare("spare-2", labels={}, unschedulable=False, annotations=_OF_AN_EARLIER_RESCUE)
+    stage = Stage(EnableWarmStandby(), gpu_node(), spare(), serving)
+    await stage.call(claiming(stage))
+    stage.edit("spare-2", unschedulable=True)
+    assert await stage.call(claiming(stage)) == AGAIN
 
 
 async def test_the_reserve_is_the_nodes_with_the_label_of_the_settings() -> None:

@@ -58,6 +58,19 @@ async def test_rescues_come_oldest_first() -> None:
     assert [found.name for found in store.open()] == ["c", "a", "b"]
 
 
+async def test_the_rescues_of_a_node_are_the_same_sequence_until_one_of_them_changes() -> None:
+    store = MemoryStore()
+    for minutes, name in ((2, "b"), (0, "c"), (1, "a")):
+        await store.create(replace(rescue(name), created=NOON + timedelta(minutes=minutes)))
+    before = store.on_node("gpu-1")
+    await store.create(rescue("d", "gpu-2"))
+    assert store.on_node("gpu-1") is before
+    saved = await store.save(replace(before[1], count=2))
+    assert [found.name for found in store.on_node("gpu-1")] == ["c", "a", "b"]
+    assert store.on_node("gpu-1")[1] is saved
+    assert store.on_node("gpu-3") is store.on_node("gpu-3")
+
+
 async def test_only_so_many_ended_rescues_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_memory, "_KEPT_ENDED", 2)
     store = MemoryStore()

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from pipeline.model.line import LogLine
 
 SHIPPED = Path(__file__).parents[3] / "config" / "patterns"
 RULES = [SHIPPED / "bus.yaml", SHIPPED / "sxid.yaml", SHIPPED / "xid.yaml"]
+
+RECEIVED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 Read = Callable[[str], Fault | Sighting | None]
 Load = Callable[[str], PatternSet]

@@ -1,0 +1,67 @@
+"""Who bears on a rescue that asks for admission: looked up for all who ask, and again when something has changed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pipeline.cluster.port import NodeCache
+from pipeline.decide.census import Census, Fleet, Sharing
+from pipeline.decide.fabric import reach
+from pipeline.decide.guards import GuardSettings
+from pipeline.decide.out_of_service import CACHE_LAG
+from pipeline.execute.store import RescueStore
+from pipeline.model.rescue import Rescue
+
+
+class Company:
+    """The rescues of one round: the open ones and those that ended lately as they are, and earlier ones as they were.
+
+    What has ended before the round shows only what was seen, which does not change any more.
+    """
+
+    def __init__(self, store: RescueStore, nodes: NodeCache, guards: GuardSettings, now: datetime) -> None:
+        """*now* is when the round begins."""
+        self._store = store
+        self._nodes = nodes
+        self._guards = guards
+        self._now = now
+        self._past: dict[bool, Sharing] = {}
+        self._fleet: tuple[int, Fleet] | None = None
+        self._present: tuple[int, Sequence[Rescue]] | None = None
+        self._censuses: dict[bool, tuple[Sequence[Rescue], Fleet, Census]] = {}
+
+    def of(self, rescue: Rescue) -> list[Rescue]:
+        """Return the open rescues, those that ended lately, and all of the rescue's node."""
+        together = (*self._rescues(), *self._store.on_node(rescue.node))
+        return list({other.name: other for other in together}.values())
+
+    def census(self, dry_run: bool) -> Census:
+        """Return what is counted for rescues that are rehearsed, or for those that are not."""
+        rescues, fleet = self._rescues(), self._known_fleet()
+        known = self._censuses.get(dry_run)
+        if known is None or known[0] is not rescues or known[1] is not fleet:
+            alike = [other for other in rescues if other.dry_run == dry_run]
+            past = self._past_of(dry_run, alike, fleet)
+            known = rescues, fleet, Census(alike, fleet, self._now, self._guards.breaker_window, past)
+            self._censuses[dry_run] = known
+        return known[2]
+
+    def _rescues(self) -> Sequence[Rescue]:
+        generation = self._store.generation
+        if self._present is None or self._present[0] != generation:
+            lately = self._store.ended_since(self._now - CACHE_LAG)
+            self._present = generation, (*self._store.open(), *lately)
+        return self._present[1]
+
+    def _known_fleet(self) -> Fleet:
+        generation = self._nodes.generation
+        if self._fleet is None or self._fleet[0] != generation:
+            self._fleet = generation, Fleet(self._nodes.nodes())
+        return self._fleet[1]
+
+    def _past_of(self, dry_run: bool, rescues: Sequence[Rescue], fleet: Fleet) -> Sharing:
+        if dry_run not in self._past:
+            window, on_node = self._guards.fabric.window, self._store.on_node
+            since = min((reach(one, on_node(one.node), window) for one in rescues), default=self._now)
+            ended = [other for other in self._store.ended_since(since) if other.dry_run == dry_run]
+            self._past[dry_run] = Sharing(ended, fleet.nodes)
+        return self._past[dry_run]

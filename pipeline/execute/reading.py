@@ -1,0 +1,65 @@
+"""Reading a live source: what it delivers is decided and saved at once, and given back when it is recorded."""
+
+import asyncio
+from collections.abc import Sequence
+
+from pipeline.clock import Clock
+from pipeline.execute.consequences import Recording
+from pipeline.execute.intake import Intake
+from pipeline.sources.port import Delivery, Source
+
+MOST_IN_HAND = 1_000
+"""How many deliveries of a source may wait for their records: beyond that, an outage of the sinks stops the reading."""
+
+_InHand = tuple[Delivery, Sequence[Recording]]
+
+
+class Reading:
+    """Reads one source to its end; what is decided and not yet recorded is in hand.
+
+    So no fault grows too old to be acted on while an earlier one waits for its record. Records are written, and
+    deliveries acknowledged, in the order of the stream.
+    """
+
+    def __init__(self, source: Source, intake: Intake, clock: Clock) -> None:
+        self._source = source
+        self._intake = intake
+        self._clock = clock
+        self._first: _InHand | None = None
+        self._others: asyncio.Queue[_InHand] = asyncio.Queue(MOST_IN_HAND)
+
+    async def run(self) -> None:
+        """Return when the stream has ended and all of it is acknowledged."""
+        async with asyncio.TaskGroup() as tasks:
+            giving_back = tasks.create_task(self._give_back())
+            async for delivery in self._source.deliveries():
+                read = self._clock.now()
+                lines = self._intake.lines(delivery)
+                await self._others.put((delivery, [await self._intake.take(line, read) for line in lines]))
+            await self._others.join()
+            giving_back.cancel()
+
+    async def settle(self) -> None:
+        """Record and acknowledge what is in hand, after the reading was broken off."""
+        while self._first is not None or not self._others.empty():
+            await self._give_back_first()
+
+    async def _give_back(self) -> None:
+        try:
+            while True:
+                await self._give_back_first()
+        except Exception:
+            # A defect has stopped it: what is in hand comes again next time.
+            self._first, self._others = None, asyncio.Queue()
+            raise
+
+    async def _give_back_first(self) -> None:
+        """It stays in hand until it is acknowledged: if this is broken off, `settle` goes on with it."""
+        if self._first is None:
+            self._first = await self._others.get()
+        delivery, recordings = self._first
+        for record in recordings:
+            await record()
+        await delivery.ack()
+        self._first = None
+        self._others.task_done()
