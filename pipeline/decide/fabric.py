@@ -15,6 +15,7 @@ from pipeline.decide.census import labels_of
 from pipeline.decide.together import with_folded
 from pipeline.durations import format_duration
 from pipeline.model.fault import NodeFault
+from pipeline.model.plan import ActionName
 from pipeline.model.rescue import CancelReason, HoldReason, Rescue
 
 
@@ -49,9 +50,11 @@ class _Incident:
 def fabric(asking: Asking) -> Answer:
     """Whether the fault is the node's own, and that of each rescue which was folded into this one.
 
-    A rescue that has begun is held as well, until it has rebooted: it may have begun before the others came. None is
-    held for ever, and none goes on because nobody came: `max_hold` after the fault was last seen it is given up, and
-    one that has begun leaves the node as it is, cordoned, to a person.
+    The cordon, the first step of every plan, goes on: it disturbs nobody, a person can take it back, and without it new
+    jobs would come to nodes that cannot run them. All that comes after it is held until the node has rebooted, which
+    may be long after the cordon: a rescue may have begun before the others came. None is held for ever, and none goes
+    on because nobody came: `max_hold` after the fault was last seen it is given up, and leaves the node as it is,
+    cordoned, to a person.
     """
     rescue, settings, most = asking.rescue, asking.settings.fabric, asking.settings.max_hold
     if rescue.rebooted_at is not None:
@@ -61,6 +64,8 @@ def fabric(asking: Asking) -> Answer:
         return Passed(f"the same fault is not on {settings.nodes} nodes of one fabric (fabric)")
     first, where = found.first.name, f"{found.label}={found.value}"
     told = f"{found.key} came up on {found.nodes} nodes with {where} within {format_duration(settings.window)}"
+    if asking.action is ActionName.CORDON:
+        return Passed(f"{told}, first in rescue {first}: a fault of the fabric, only the cordon goes on (fabric)")
     if asking.now - rescue.last_seen > most:
         over = f"the fault was last seen longer ago than {format_duration(most)} (max_hold)"
         return Cancel(CancelReason.STALE, f"{told}, nobody has come, and {over}: the node is left as it is to a person")

@@ -72,8 +72,9 @@ class GuardSettings(Strict):
     max_hold: Duration = Field(
         timedelta(hours=2),
         gt=_MOMENT,
-        description="A rescue that has not begun is given up when its fault was last seen longer ago than this. 2h let "
-        "the breaker close or a person look; after that a held rescue would act on what is no longer so.",
+        description="A rescue that has not begun, or that waits for a person as one of a fabric incident, is given up "
+        "when its fault was last seen longer ago than this. 2h let the breaker close or a person look; after that a "
+        "held rescue would act on what is no longer so.",
     )
     max_nodes: int = Field(
         5,
@@ -120,8 +121,9 @@ class GuardSettings(Strict):
     )
     fabric: FabricSettings = Field(
         FabricSettings(),
-        description="A fault of the fabric, which shows on many nodes: rescues of it are held for a person to look, "
-        "because rebooting the nodes would not mend it.",
+        description="A fault of the fabric, which shows on many nodes: rescues of it cordon their nodes, as far as "
+        "the breaker lets them, and whatever comes after that is held for a person to look, because draining and "
+        "rebooting the nodes would not mend it.",
     )
     max_reboots: int = Field(
         3,

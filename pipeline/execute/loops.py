@@ -17,7 +17,7 @@ from pipeline.execute.reload import Reload
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay, latest_stamp
 from pipeline.execute.store import RescueStore
 from pipeline.model.line import LogLine
-from pipeline.model.rescue import Status
+from pipeline.model.rescue import HoldReason, Rescue, Status
 from pipeline.sources.port import Delivery, Source
 
 _log = structlog.get_logger()
@@ -33,8 +33,9 @@ Taken = tuple[tuple[LogLine, ...], Delivery]
 class LiveLoop:
     """The wall clock: streams are read side by side while the executor works, from when the nodes are known on.
 
-    It ends when it is cancelled, or when every stream has ended and every open rescue is held before it has begun. One
-    that has begun goes on by itself when what it waits for has come; its node must not stay out of service until then.
+    It ends when it is cancelled, or when every stream has ended and every open rescue is held before it has begun, or
+    for a fault of the fabric. Another one that has begun goes on by itself when what it waits for has come; its node
+    must not stay out of service until then. That of a fabric incident does: it waits for a person.
     """
 
     def __init__(
@@ -111,8 +112,8 @@ class LiveLoop:
                 changed.cancel()
 
     def _finished(self) -> bool:
-        waiting = all(rescue.status is Status.HELD and not rescue.begun for rescue in self._store.open())
-        return self._ended == len(self._readings) and waiting
+        held = all(rescue.status is Status.HELD and _need_not_stay(rescue) for rescue in self._store.open())
+        return self._ended == len(self._readings) and held
 
     async def _leave(self) -> None:
         with suppress(TimeoutError):
@@ -186,6 +187,11 @@ class ReplayLoop:
         self._replay.begin(None)
         for item in kept:
             yield item
+
+
+def _need_not_stay(rescue: Rescue) -> bool:
+    """Whether nobody would bring the node of a held rescue back, or it is not out of service."""
+    return not rescue.begun or rescue.reason == HoldReason.FABRIC_INCIDENT
 
 
 async def merged(sources: Sequence[Source], intake: Intake, latest: datetime) -> AsyncIterator[Taken]:

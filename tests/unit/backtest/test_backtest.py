@@ -54,6 +54,18 @@ async def test_what_the_breaker_holds_is_told_with_reason_length_and_node(bench:
     assert (report.proposed.peak.nodes, report.proposed.totals.held) == (1, 1)
 
 
+async def test_a_fabric_incident_cordons_its_nodes_and_what_comes_after_that_is_told_as_held(bench: Bench) -> None:
+    bench.log(fault("gpu-1"), fault("gpu-2", SECOND), line("gpu-1", "noise", 180 * MINUTE))
+    proposed = (await bench.run(guards__fabric="{labels: [app], nodes: 2}")).proposed
+    (hold,) = proposed.holds
+    # Held from second 2 on; given up at the first full half minute after max_hold.
+    assert (hold.reason, hold.nodes, hold.longest_seconds) == ("fabric-incident", ("gpu-1", "gpu-2"), 7228)
+    assert (proposed.totals.cordons, proposed.totals.drains, proposed.totals.reboots) == (2, 0, 0)
+    assert (proposed.totals.held, proposed.totals.cancelled, proposed.peak.nodes) == (2, 2, 2)
+    assert [[phase.state for phase in rescue.phases] for rescue in proposed.rescues] == [["held", "cordoned"]] * 2
+    assert proposed.node_hours == {"gpu-1": round(10798 / 3600, 3), "gpu-2": round(10797 / 3600, 3)}
+
+
 async def test_the_peak_says_how_many_when_and_which(bench: Bench) -> None:
     bench.log(fault("gpu-1"), fault("gpu-2", MINUTE))
     peak = (await bench.run()).proposed.peak

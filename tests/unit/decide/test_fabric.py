@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from pipeline.decide.admission import Hold, admission_states
+from pipeline.decide.admission import Go, Hold, admission_states
+from pipeline.decide.escalation import escalate
 from pipeline.decide.fabric import reach
 from pipeline.decide.guards import GuardSettings
+from pipeline.decide.succession import heir
 from pipeline.model.fault import NodeFault, NvLink5
-from pipeline.model.guard import Guard
+from pipeline.model.guard import Guard, GuardState, Verdict
 from pipeline.model.node import Node
+from pipeline.model.plan import Action, Cordon, Drain, EnableWarmStandby, Offline
 from pipeline.model.rescue import CancelReason, HoldReason, Member, Rescue, Status, StepState
 from tests.fakes.asking import answer, ask, begun, done, node, over, states
-from tests.fakes.faults import NOON, fault, node_fault, rescue
+from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
 
 SECOND = timedelta(seconds=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -39,7 +42,9 @@ def domain(*names: str, clique: str = "a.1") -> dict[str, Node]:
 
 
 ALL = domain(*NAMES)
-FIRST = of("gpu-1")
+NEW = of("gpu-1")
+FIRST = done(1, NEW)
+"""Its node is cordoned: what is asked for is the drain."""
 OTHERS = [of("gpu-2", 30 * SECOND), of("gpu-3", MINUTE)]
 
 
@@ -76,6 +81,11 @@ def held(
         ),
         pytest.param([replace(one, status=Status.HELD) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="held"),
         pytest.param([over(done(4, one)) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="done already"),
+        pytest.param(
+            [over(done(1, replace(one, plan=plan(Cordon()), steps=one.steps[:1]))) for one in OTHERS],
+            HoldReason.FABRIC_INCIDENT,
+            id="cordoned, which was all that they asked for",
+        ),
         pytest.param([over(one, Status.FAILED) for one in OTHERS], HoldReason.FABRIC_INCIDENT, id="failed"),
         pytest.param(
             [over(one, Status.CANCELLED, reason=CancelReason.FOLDED) for one in OTHERS],
@@ -115,7 +125,7 @@ def test_a_fault_that_was_folded_in_counts_as_its_own(
 
 
 def test_of_one_fault_seen_twice_on_the_node_the_earlier_time_counts() -> None:
-    leader = replace(of("gpu-1", 2 * WINDOW), folded=(FOLDED.name,))
+    leader = done(1, replace(of("gpu-1", 2 * WINDOW), folded=(FOLDED.name,)))
     late = over(of("gpu-1b", 3 * WINDOW, on="gpu-1"), Status.CANCELLED, reason=CancelReason.FOLDED)
     assert held(leader, [FOLDED, *OTHERS], after=2 * WINDOW) == HoldReason.FABRIC_INCIDENT
     assert held(replace(FIRST, folded=(late.name,)), [late, *OTHERS]) == HoldReason.FABRIC_INCIDENT
@@ -134,7 +144,7 @@ def nvlink(name: str, subcode: str) -> Rescue:
 )
 def test_a_sub_code_makes_another_fault(subcode: str, expected: str) -> None:
     others = [nvlink("gpu-2", "NETIR"), nvlink("gpu-3", subcode)]
-    assert held(nvlink("gpu-1", "NETIR"), others) == expected
+    assert held(done(1, nvlink("gpu-1", "NETIR")), others) == expected
 
 
 @pytest.mark.parametrize(
@@ -160,14 +170,61 @@ def test_any_of_the_labels_makes_an_incident() -> None:
 @pytest.mark.parametrize(
     ("one", "expected"),
     [
-        pytest.param(FIRST, HoldReason.FABRIC_INCIDENT, id="before its cordon"),
-        pytest.param(done(1, FIRST), HoldReason.FABRIC_INCIDENT, id="before its drain"),
-        pytest.param(done(2, FIRST), HoldReason.FABRIC_INCIDENT, id="before its reboot"),
-        pytest.param(done(3, FIRST), "go", id="but not before its unCordon"),
+        pytest.param(NEW, "go", id="not before its cordon"),
+        pytest.param(done(1, NEW), HoldReason.FABRIC_INCIDENT, id="before its drain"),
+        pytest.param(done(2, NEW), HoldReason.FABRIC_INCIDENT, id="before its reboot"),
+        pytest.param(done(3, NEW), "go", id="but not before its unCordon"),
     ],
 )
-def test_one_that_has_begun_waits_too(one: Rescue, expected: str) -> None:
+def test_it_waits_from_the_cordon_to_the_reboot(one: Rescue, expected: str) -> None:
     assert held(one, OTHERS) == expected
+
+
+@pytest.mark.parametrize("action", [EnableWarmStandby(), Drain(), Offline()], ids=lambda action: str(action.name))
+def test_whatever_comes_after_the_cordon_waits(action: Action) -> None:
+    """Offline is not a mere cordon: only a person takes its label and its taint off again."""
+    planned = rescue("r-gpu-1", cause=NEW.cause, plan=plan(Cordon(), action))
+    assert held(planned, OTHERS) == "go"
+    assert held(done(1, planned), OTHERS) == HoldReason.FABRIC_INCIDENT
+
+
+@pytest.mark.parametrize("actions", [(), (Cordon(),)], ids=["with more to come", "as all that is asked for"])
+def test_a_cordon_goes_on_and_says_that_it_is_one_of_many(actions: tuple[Action, ...]) -> None:
+    one = rescue("r-gpu-1", cause=NEW.cause, plan=plan(*actions))
+    found = ask(one, OTHERS, ALL, NOON + WINDOW, **THREE)
+    assert isinstance(found, Go)
+    (told,) = (state for state in found.guards if state.guard is Guard.FABRIC)
+    assert told == GuardState(
+        Guard.FABRIC,
+        Verdict.PASSED,
+        "xid 74 came up on 3 nodes with nvidia.com/gpu.clique=a.1 within 2min, first in rescue r-gpu-1: "
+        "a fault of the fabric, only the cordon goes on (fabric)",
+    )
+
+
+def test_the_breaker_holds_the_cordon_as_any_other_which_is_told_beside_the_incident() -> None:
+    others = [begun(one) for one in OTHERS]
+    assert held(NEW, others, max_nodes=2) == HoldReason.MAX_NODES
+    told = states(NEW, others, ALL, NOON + WINDOW, **THREE, max_nodes=2)[Guard.FABRIC].told
+    assert told.endswith("a fault of the fabric, only the cordon goes on (fabric)")
+
+
+def test_a_stronger_plan_that_it_takes_over_waits_with_it() -> None:
+    stronger = of("gpu-1b", MINUTE, code=79, on="gpu-1")
+    waiting = replace(FIRST, plan=plan(Cordon(), Drain()), steps=FIRST.steps[:2], status=Status.HELD)
+    assert held(stronger, [waiting, *OTHERS]) == f"fold into {waiting.name}"
+    after = escalate(waiting, stronger, NOON + WINDOW)
+    assert [action.name for action in after.plan.actions] == ["cordon", "drain", "reboot"]
+    assert held(after, OTHERS) == HoldReason.FABRIC_INCIDENT
+
+
+def test_one_that_waits_for_its_node_begins_before_another_one_gives_it_back() -> None:
+    """Else the node would be schedulable for a moment, and cordoned again."""
+    leaving = begun(rescue("leaving", now=NOON - HOUR), 4)
+    waiting = replace(NEW, status=Status.HELD, reason=HoldReason.NODE_BUSY)
+    found = heir(leaving, [leaving, waiting, *OTHERS], ALL, NOON + WINDOW, GuardSettings.model_validate(THREE))
+    assert found is not None
+    assert found.name == waiting.name
 
 
 def test_one_that_has_rebooted_waits_no_longer() -> None:
@@ -181,11 +238,11 @@ def test_one_that_has_rebooted_waits_no_longer() -> None:
     ("one", "after", "expected"),
     [
         pytest.param(FIRST, 2 * HOUR, HoldReason.FABRIC_INCIDENT, id="as long as it may be held"),
-        pytest.param(FIRST, 2 * HOUR + MICROSECOND, CancelReason.STALE, id="then it is given up"),
-        pytest.param(done(1, FIRST), 2 * HOUR, HoldReason.FABRIC_INCIDENT, id="one that has begun waits as long"),
-        pytest.param(done(1, FIRST), 2 * HOUR + MICROSECOND, CancelReason.STALE, id="and does not go on then either"),
+        pytest.param(FIRST, 2 * HOUR + MICROSECOND, CancelReason.STALE, id="then it is given up, and does not go on"),
+        pytest.param(NEW, 2 * HOUR, "go", id="a cordon that something else held so long"),
+        pytest.param(NEW, 2 * HOUR + MICROSECOND, CancelReason.STALE, id="which comes too late then"),
         pytest.param(
-            replace(done(1, FIRST), last_seen=NOON + HOUR),
+            replace(FIRST, last_seen=NOON + HOUR),
             3 * HOUR,
             HoldReason.FABRIC_INCIDENT,
             id="a fault that was seen again is waited for longer",
@@ -199,8 +256,9 @@ def test_nobody_waits_for_ever(one: Rescue, after: timedelta, expected: str) -> 
 def test_the_members_do_not_let_each_other_go_as_they_are_given_up() -> None:
     """The last ones, whose fault was seen a little later, are held until their own time has come."""
     given_up = [over(one, Status.CANCELLED, reason=CancelReason.STALE) for one in (FIRST, OTHERS[0])]
-    assert held(OTHERS[1], given_up, after=2 * HOUR + MINUTE) == HoldReason.FABRIC_INCIDENT
-    assert held(OTHERS[1], given_up, after=2 * HOUR + MINUTE + MICROSECOND) == CancelReason.STALE
+    last = done(1, OTHERS[1])
+    assert held(last, given_up, after=2 * HOUR + MINUTE) == HoldReason.FABRIC_INCIDENT
+    assert held(last, given_up, after=2 * HOUR + MINUTE + MICROSECOND) == CancelReason.STALE
 
 
 def member(name: str, found: NodeFault, after: timedelta = timedelta(0)) -> Member:
@@ -235,13 +293,13 @@ def test_what_asks_for_no_rescue_makes_no_incident() -> None:
         replace(of(name, code=code), members=(member("m", NO_RESCUE),))
         for name, code in (("gpu-1", 79), ("gpu-2", 48), ("gpu-3", 95))
     ]
-    assert held(each[0], each[1:]) == "go"
+    assert held(done(1, each[0]), each[1:]) == "go"
 
 
 def test_a_fault_that_only_a_policy_names_counts_as_the_cause_does() -> None:
     named = [replace(of(name, code=45), cause=replace(NO_RESCUE, node=name)) for name in NAMES[:3]]
     named = [replace(one, members=(member("m", one.cause),)) for one in named]
-    assert held(named[0], named[1:]) == HoldReason.FABRIC_INCIDENT
+    assert held(done(1, named[0]), named[1:]) == HoldReason.FABRIC_INCIDENT
 
 
 def test_who_waits_is_told_of_the_whole_incident() -> None:
@@ -259,14 +317,14 @@ def test_who_waits_is_told_of_the_whole_incident() -> None:
 def test_every_member_names_the_one_that_came_first() -> None:
     early = replace(OTHERS[1], created=NOON - SECOND)
     for one in (FIRST, OTHERS[0], early):
-        found = ask(one, [FIRST, OTHERS[0], early], ALL, NOON + WINDOW, **THREE)
+        found = ask(done(1, one), [FIRST, OTHERS[0], early], ALL, NOON + WINDOW, **THREE)
         assert isinstance(found, Hold)
         assert found.details["first"] == early.name
 
 
 def test_a_sub_code_is_named() -> None:
     each = [nvlink(name, "NETIR") for name in NAMES[:3]]
-    found = ask(each[0], each[1:], ALL, NOON, **THREE)
+    found = ask(done(1, each[0]), each[1:], ALL, NOON, **THREE)
     assert isinstance(found, Hold)
     assert found.message.startswith("gpu-1: xid 149 NETIR came up on 3 nodes with ")
 
@@ -301,13 +359,12 @@ def test_others_are_asked_for_as_far_back_as_what_was_folded_into_it() -> None:
 
 def test_a_held_member_is_out_of_service_only_if_it_has_begun() -> None:
     waiting = replace(of("gpu-2"), status=Status.HELD)
-    assert held(FIRST, [waiting], max_nodes=1) == "go"
-    assert held(FIRST, [begun(waiting)], max_nodes=1) == HoldReason.MAX_NODES
+    assert held(NEW, [waiting], max_nodes=1) == "go"
+    assert held(NEW, [begun(waiting)], max_nodes=1) == HoldReason.MAX_NODES
 
 
 def test_a_fault_that_was_seen_too_long_ago_says_so() -> None:
-    late = replace(begun(FIRST), last_seen=NOON)
-    told = states(late, [FIRST, *OTHERS], ALL, NOON + 3 * HOUR, **THREE)[Guard.FABRIC].told
+    told = states(FIRST, OTHERS, ALL, NOON + 3 * HOUR, **THREE)[Guard.FABRIC].told
     assert told == (
         "xid 74 came up on 3 nodes with nvidia.com/gpu.clique=a.1 within 2min, nobody has come, and the fault was last "
         "seen longer ago than 2h (max_hold): the node is left as it is to a person"

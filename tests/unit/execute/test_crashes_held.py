@@ -110,7 +110,7 @@ _SCENES = {
         [_full(f"gpu-{number}") for number in (1, 2, 3)],
         {f"gpu-{number}-r": "stale" for number in (1, 2, 3)},
         [],
-        {f"gpu-{number}": True for number in (1, 2, 3)},
+        {f"gpu-{number}": False for number in (1, 2, 3)},
         {"fabric": {"nodes": 3}, "max_hold": "5min"},
     ),
     "somebody opts the node out": Scene(

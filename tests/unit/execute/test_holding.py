@@ -1,13 +1,14 @@
 """The guards at work: what holds a rescue, also one that has begun, what lets it go on, and what gives it up."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.decide.guards import FabricSettings, GuardSettings
+from pipeline.model.guard import Guard
 from pipeline.model.node import NodePatch, Pod
 from pipeline.model.ownership import IGNORE
-from pipeline.model.plan import Cordon, Drain, Reboot, Uncordon
+from pipeline.model.plan import Cordon, Drain, Plan, Reboot, Uncordon
 from pipeline.model.rescue import CancelReason, HoldReason, Status
 from tests.fakes.faults import NOON, node_fault, plan, rescue
 from tests.fakes.world import World, gpu_node
@@ -123,6 +124,7 @@ async def test_a_reboot_that_was_asked_for_is_watched_to_its_end_though_the_node
 
 
 FABRIC = {"nvidia.com/gpu.clique": "a.1"}
+FULL = plan()
 
 
 def _domain(count: int, **guards: Any) -> World:
@@ -130,48 +132,72 @@ def _domain(count: int, **guards: Any) -> World:
     return World(nodes, guards=GuardSettings(max_percent=100, **guards))
 
 
-async def test_a_fault_of_the_fabric_reboots_nobody_and_is_given_up() -> None:
+async def _with_faults(world: World, *numbers: int, at: datetime = NOON, planned: Plan = FULL) -> None:
+    for number in numbers:
+        cause = node_fault(74, f"gpu-{number}", at, labels=FABRIC)
+        await world.store.create(rescue(f"r-{number}", f"gpu-{number}", at, cause=cause, plan=planned))
+
+
+def _cordoned(world: World) -> list[str]:
+    return sorted(name for name, node in world.cluster.nodes().items() if node.unschedulable)
+
+
+async def test_a_fault_of_the_fabric_cordons_its_nodes_reboots_none_and_is_given_up() -> None:
     world = _domain(18, max_nodes=18)
-    for number in range(1, 19):
-        name = f"gpu-{number}"
-        await world.store.create(rescue(f"r-{number}", name, cause=node_fault(74, name, labels=FABRIC)))
+    await _with_faults(world, *range(1, 19))
+    await world.run(until=NOON + MINUTE)
+    assert len(_cordoned(world)) == 18
+    assert {(one.status, one.reason) for one in world.store.all()} == {(Status.HELD, HoldReason.FABRIC_INCIDENT)}
     await world.run()
     assert {(one.status, one.reason) for one in world.store.all()} == {(Status.CANCELLED, CancelReason.STALE)}
-    assert [node.unschedulable for node in world.cluster.nodes().values()] == [False] * 18
+    assert len(_cordoned(world)) == 18
     assert len(world.cluster.reboots) == 0
     assert {entry.details["first"] for one in world.store.all() for entry in one.journal if entry.details} == {"r-1"}
 
 
-async def test_those_that_began_before_the_fourth_node_showed_the_fault_wait_and_leave_their_nodes_to_a_person() -> (
-    None
-):
+async def test_the_breaker_leaves_nodes_of_a_fabric_incident_in_service() -> None:
+    world = _domain(6, max_nodes=4)
+    await _with_faults(world, *range(1, 7))
+    await world.run(until=NOON + MINUTE)
+    assert _cordoned(world) == ["gpu-1", "gpu-2", "gpu-3", "gpu-4"]
+    assert [world.rescue(f"r-{number}").reason for number in (5, 6)] == [HoldReason.MAX_NODES] * 2
+
+
+async def test_those_that_had_drained_before_the_fourth_node_showed_the_fault_wait_before_their_reboot() -> None:
     world = _domain(4, max_nodes=4)
     plans = plan(Cordon(), Drain(), Reboot(waittime=5 * MINUTE), Uncordon())
     for number in range(1, 5):
-        at, name = NOON + (number - 1) * 30 * timedelta(seconds=1), f"gpu-{number}"
+        at = NOON + (number - 1) * 30 * timedelta(seconds=1)
         await world.run(until=at)
-        cause = node_fault(74, name, at, labels=FABRIC)
-        await world.store.create(rescue(f"r-{number}", name, at, cause=cause, plan=plans))
+        await _with_faults(world, number, at=at, planned=plans)
     await world.run(until=NOON + HOUR)
     assert {(one.status, one.reason) for one in world.store.all()} == {(Status.HELD, HoldReason.FABRIC_INCIDENT)}
-    assert [one.begun for one in world.store.all()] == [True, True, True, False]
-    assert len(world.cluster.reboots) == 0
+    assert [one.current for one in world.store.all()] == [2, 2, 2, 1]
     await world.run()
     assert {one.status for one in world.store.all()} == {Status.CANCELLED}
-    assert [node.unschedulable for node in world.cluster.nodes().values()] == [True, True, True, False]
+    assert len(_cordoned(world)) == 4
     assert len(world.cluster.reboots) == 0
 
 
-async def test_nodes_whose_rescues_are_over_long_ago_show_a_fault_of_the_fabric_as_well() -> None:
-    """A plan that only cordons has ended in a moment; the others of its incident must still see it."""
-    world = _domain(4, max_nodes=4, fabric=FabricSettings(window=timedelta(hours=1)))
-    for number in range(1, 5):
-        at, name = NOON + (number - 1) * 15 * MINUTE, f"gpu-{number}"
+async def test_cordons_that_are_over_long_ago_show_a_fault_of_the_fabric_as_well() -> None:
+    """A plan that only cordons has ended in a moment: its record says so, and the others of its incident see it."""
+    world = _domain(5, max_nodes=5, fabric=FabricSettings(window=timedelta(hours=1)))
+    for number in range(1, 6):
+        at = NOON + (number - 1) * 15 * MINUTE
         await world.run(until=at)
-        cause = node_fault(74, name, at, labels=FABRIC)
-        await world.store.create(rescue(f"r-{number}", name, at, cause=cause, plan=plan(Cordon())))
-    await world.run(until=NOON + HOUR)
-    assert (world.rescue("r-4").status, world.rescue("r-4").reason) == (Status.HELD, HoldReason.FABRIC_INCIDENT)
+        await _with_faults(world, number, at=at, planned=plan(Cordon()) if number < 5 else FULL)
+    await world.run(until=NOON + 70 * MINUTE)
+    assert [one.status for one in world.store.all()] == [Status.SUCCEEDED] * 4 + [Status.HELD]
+    assert world.rescue("r-5").reason == HoldReason.FABRIC_INCIDENT
+    assert len(_cordoned(world)) == 5
+    told = {
+        record.document["gpu_rescue"]["rescue"]["name"]: state["told"]
+        for record in world.sink.records
+        if record.document["event"]["action"] == "step-started"
+        for state in record.document["gpu_rescue"].get("decision", {}).get("guards", ())
+        if state["guard"] == Guard.FABRIC
+    }
+    assert [name for name, said in told.items() if said.endswith("only the cordon goes on (fabric)")] == ["r-4", "r-5"]
 
 
 async def test_a_half_open_breaker_lets_one_at_a_time_through() -> None:

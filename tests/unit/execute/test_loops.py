@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from structlog.testing import capture_logs
 
 from pipeline.clock import ManualClock
-from pipeline.decide.guards import GuardSettings
+from pipeline.decide.guards import FabricSettings, GuardSettings
 from pipeline.execute.loops import LiveLoop, ReplayLoop, merged
 from pipeline.execute.replay import BEFORE_ALL_LOGS
-from pipeline.model.rescue import Status
+from pipeline.model.rescue import HoldReason, Status
 from pipeline.sources.port import Delivery
 from tests.fakes.faults import NOON
 from tests.fakes.intake import APPLICATION, OFF_THE_BUS, Inside
@@ -207,6 +207,21 @@ async def test_a_live_run_whose_streams_have_ended_leaves_a_rescue_that_has_not_
     async with asyncio.timeout(10):
         await live.run()
     assert [(one.status, one.begun) for one in world.store.all()] == [(Status.HELD, False)]
+
+
+async def test_a_live_run_whose_streams_have_ended_leaves_what_waits_for_a_person() -> None:
+    nodes = [gpu_node(f"gpu-{n}", labels={"rack": "r1"}) for n in (1, 2)]
+    fabric = FabricSettings(labels=("rack",), nodes=2)
+    inside = Inside(world=World(nodes, guards=GuardSettings(max_percent=100, fabric=fabric)))
+    world, source = inside.world, ListSource([])
+    await inside.take(OFF_THE_BUS)
+    await inside.take(OFF_THE_BUS, node="gpu-2")
+    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
+    async with asyncio.timeout(10):
+        await live.run()
+    assert [(one.status, one.reason, one.begun) for one in world.store.all()] == [
+        (Status.HELD, HoldReason.FABRIC_INCIDENT, True)
+    ] * 2
 
 
 async def test_a_replay_ends_with_a_rescue_that_no_window_lets_go_on() -> None:
