@@ -18,11 +18,12 @@ from pipeline.execute.recorder import Recorder
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore
 from pipeline.model.plan import ActionName
-from pipeline.model.rescue import FailReason, Rescue
+from pipeline.model.rescue import FailReason, Rescue, Status
 
 _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
 _GENTLE = (ActionName.UNCORDON,)
+_CORDONED = (ActionName.CORDON, Status.SUCCEEDED)
 _ROUNDS_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 
 Runners = Mapping[ActionName, ActionRunner[Any]]
@@ -163,8 +164,27 @@ class Executor:
             self._sleep(rescue.name, self._settings.hold_poll)
         else:
             held = await self._admissions.ask(rescue, index, now)
-            if held:
+            if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
+
+    async def _taken_back(self, name: str) -> bool:
+        """Give up a held rescue whose node somebody has uncordoned; return whether that is so.
+
+        Its next step would see it, but may be held for hours. The cache says only when to look: the cordon, which is
+        done, asks the server, as after any crash, and gives the node back.
+        """
+        rescue = self._store.get(name)
+        node = self._nodes.nodes().get(rescue.node) if rescue is not None else None
+        if rescue is None or node is None or node.unschedulable:
+            return False
+        steps = enumerate(zip(rescue.plan.actions, rescue.steps, strict=True))
+        cordoned = (n for n, (action, step) in steps if (action.name, step.status) == _CORDONED)
+        if (index := next(cordoned, None)) is None:
+            return False
+        outcome = await self._outcome(rescue, index)
+        if isinstance(outcome, Abandon):
+            await self._store.save(progress.cancelled(rescue, self._clock.now(), outcome.reason, outcome.message))
+        return isinstance(outcome, Abandon)
 
     async def _outcome(self, rescue: Rescue, index: int) -> Outcome | TemporaryError:
         action, step = rescue.plan.actions[index], rescue.steps[index]

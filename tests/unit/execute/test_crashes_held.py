@@ -113,6 +113,14 @@ _SCENES = {
         {f"gpu-{number}": False for number in (1, 2, 3)},
         {"fabric": {"nodes": 3}, "max_hold": "5min"},
     ),
+    "somebody uncordons a node of a fabric incident": Scene(
+        [_full(f"gpu-{number}") for number in (1, 2, 3)],
+        {"gpu-1-r": "uncordoned", "gpu-2-r": "stale", "gpu-3-r": "stale"},
+        [],
+        {"gpu-1": True, "gpu-2": False, "gpu-3": False},
+        {"fabric": {"nodes": 3}, "max_hold": "5min"},
+        people={2 * _MINUTE: lambda cluster: cluster.uncordon_by_hand("gpu-1")},
+    ),
     "somebody opts the node out": Scene(
         [_full("gpu-1")],
         {"gpu-1-r": "opted-out"},

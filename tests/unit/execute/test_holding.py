@@ -200,6 +200,38 @@ async def test_cordons_that_are_over_long_ago_show_a_fault_of_the_fabric_as_well
     assert [name for name, said in told.items() if said.endswith("only the cordon goes on (fabric)")] == ["r-4", "r-5"]
 
 
+async def test_a_person_who_uncordons_a_node_that_is_held_cancels_its_rescue_and_makes_room_for_another() -> None:
+    """The fabric is mended: neither may the breaker count the node, nor a later fault fold into what never goes on."""
+    world = _domain(5, max_nodes=4)
+    await _with_faults(world, 1, 2, 3, 4)
+    await world.run(until=NOON + MINUTE)
+    await world.store.create(rescue("other", "gpu-5", NOON + MINUTE))
+    await world.run(until=NOON + 5 * MINUTE)
+    assert world.rescue("other").reason == HoldReason.MAX_NODES
+    world.cluster.uncordon_by_hand("gpu-1")
+    await world.run(until=NOON + 20 * MINUTE)
+    given_up, node = world.rescue("r-1"), world.cluster.nodes()["gpu-1"]
+    assert (given_up.status, given_up.reason) == (Status.CANCELLED, CancelReason.UNCORDONED)
+    assert given_up.journal[-1].message == "somebody has uncordoned gpu-1 meanwhile: it is left to them"
+    assert (node.unschedulable, dict(node.annotations)) == (False, {})
+    assert world.rescue("other").status is Status.SUCCEEDED
+    assert [world.rescue(f"r-{number}").status for number in (2, 3, 4)] == [Status.HELD] * 3
+
+
+async def test_a_cache_that_is_behind_takes_no_node_from_a_held_rescue() -> None:
+    world = _domain(4, max_nodes=4)
+    await _with_faults(world, 1, 2, 3, 4)
+    assert _cordoned(world) == []
+    world.cluster.troubles.cache_lags = True
+    await world.run(until=NOON + 2 * MINUTE)
+    assert _cordoned(world) == []
+    assert {(one.status, one.reason) for one in world.store.all()} == {(Status.HELD, HoldReason.FABRIC_INCIDENT)}
+    world.cluster.troubles.cache_lags = False
+    await world.run(until=NOON + 3 * MINUTE)
+    assert len(_cordoned(world)) == 4
+    assert {one.status for one in world.store.all()} == {Status.HELD}
+
+
 async def test_a_half_open_breaker_lets_one_at_a_time_through() -> None:
     guards = GuardSettings(max_percent=100, max_nodes=2)
     world = World([gpu_node(f"gpu-{number}") for number in range(1, 6)], guards=guards)
