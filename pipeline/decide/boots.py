@@ -30,8 +30,9 @@ def is_of_boot(fault: NodeFault, boot_id: str, booted_at: datetime | None) -> bo
     """
     if fault.fault.line.boot_id:
         return same_boot(fault.fault.line.boot_id, boot_id)
-    read_in_it = bool(fault.boot_id) and same_boot(fault.boot_id or "", boot_id)
-    return read_in_it and booted_at is not None and fault.time >= booted_at
+    if not fault.boot_id or booted_at is None:
+        return False
+    return same_boot(fault.boot_id, boot_id) and fault.time >= booted_at
 
 
 def earlier_boot(fault: NodeFault, boot_id: str | None, booted_at: datetime | None) -> str | None:

@@ -64,14 +64,14 @@ class Sharing:
     def __init__(self, rescues: Sequence[Rescue], nodes: Mapping[str, Node]) -> None:
         self._rescues = rescues
         self._nodes = nodes
-        self._by_label: dict[str, Mapping[str, list[Rescue]]] = {}
+        self._by_label: dict[str, Mapping[str | None, list[Rescue]]] = {}
 
     def of(self, label: str, value: str) -> Sequence[Rescue]:
         """Return the rescues of the nodes with that label."""
         if label not in self._by_label:
-            by_value: dict[str, list[Rescue]] = defaultdict(list)
+            by_value: dict[str | None, list[Rescue]] = defaultdict(list)
             for rescue in self._rescues:
-                by_value[labels_of(rescue, self._nodes).get(label, "")].append(rescue)
+                by_value[labels_of(rescue, self._nodes).get(label)].append(rescue)
             self._by_label[label] = by_value
         return self._by_label[label].get(value, ())
 
@@ -87,7 +87,7 @@ class Census:
         self._rescues = rescues
         self._now = now
         self._window = window
-        self._past = past or Sharing((), fleet.nodes)
+        self._past = past
 
     @cached_property
     def out(self) -> OutOfService:
@@ -96,7 +96,8 @@ class Census:
 
     def sharing(self, label: str, value: str) -> Iterable[Rescue]:
         """Return the rescues, past ones too, of the nodes with that label, each once."""
-        found = (*self._past.of(label, value), *self._present.of(label, value))
+        past = () if self._past is None else self._past.of(label, value)
+        found = (*past, *self._present.of(label, value))
         return {rescue.name: rescue for rescue in found}.values()
 
     @cached_property

@@ -41,7 +41,8 @@ def decide(
     known = fault.meaning.catalogued
     reason = SkipReason.NO_RESCUE_NEEDED if known else SkipReason.UNKNOWN_CODE
     told = "the code needs no rescue" if known else "no catalogue knows the code"
-    yet = policies.counted(fault, guards.unknown_codes)
+    # An unknown code that the policies may decide upon has always a rule, the built-in one.
+    yet = policies.counted(fault)
     why = "no rule names it here, or not yet this often (repeat)" if yet else "no rule names it here"
     return skipped(fault, reason, f"{told}, and {why}", considered)
 

@@ -59,9 +59,9 @@ def last_rescue(asking: Asking) -> Answer:
     if rescue.begun:
         return Passed(_BEGUN)
     reboots = [(at, one.name) for one in asking.rescues if one.node == rescue.node and (at := one.rebooted_at)]
-    at, by = max(reboots, default=(None, ""))
-    if at is None:
+    if not reboots:
         return Passed("no rescue that is known has rebooted the node")
+    at, by = max(reboots)
     told = f"{at.isoformat()}, when the node was first seen in the boot that rescue {by} had led to"
     if rescue.last_seen > at:
         return Passed(f"the fault was seen later than {told}")

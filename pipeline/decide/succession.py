@@ -30,11 +30,8 @@ def heir(
     """
     ended = replace(rescue, status=Status.SUCCEEDED, ended=now)
     then = [*(other for other in rescues if other.name != rescue.name), ended]
-    waiting = sorted(
-        (other for other in then if _works_on(other, rescue)),
-        key=lambda other: (not other.begun, other.created, other.name),
-    )
-    for other in waiting:
+    waiting = (other for other in then if _works_on(other, rescue))
+    for other in sorted(waiting, key=lambda other: (other.created, other.name)):
         if other.begun:
             return Heir(other.name)
         verdict = admit(other, then, nodes, now, settings)

@@ -19,9 +19,9 @@ def cool_down(asking: Asking) -> Answer:
     if asking.action is not ActionName.REBOOT:
         return Passed("the next step is no reboot, which alone has to wait after a reboot")
     reboots = [(at, one.name) for one in asking.rescues if one.node == here and (at := one.rebooted_at) is not None]
-    at, by = max(reboots, default=(None, ""))
-    if at is None:
+    if not reboots:
         return Passed("no rescue that is known has rebooted the node")
+    at, by = max(reboots)
     ago = f"rescue {by} has rebooted the node {format_duration(asking.now - at)} ago"
     if asking.now - at < most:
         until = (at + most).isoformat(timespec="seconds")

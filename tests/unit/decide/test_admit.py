@@ -580,7 +580,8 @@ def test_what_lets_a_rescue_go_says_so_with_it() -> None:
 
 def test_a_rescue_that_has_begun_is_asked_only_what_concerns_it_still() -> None:
     told = {guard: state.told for guard, state in states(done(1), nodes={}).items()}
-    assert (told[Guard.NODE], told[Guard.BOOT], told[Guard.AGE]) == (BEGUN, BEGUN, BEGUN)
+    assert {told[guard] for guard in (Guard.NODE, Guard.BOOT, Guard.LAST_RESCUE, Guard.AGE)} == {BEGUN}
+    assert told[Guard.TAKEN_OVER] == "the rescue has begun itself"
     assert told[Guard.FAILED_REBOOT] == "the rescue has begun since"
     assert told[Guard.BREAKER] == told[Guard.GROUP_BREAKER] == "the rescue has begun: its node counts already"
 

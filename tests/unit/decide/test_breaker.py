@@ -387,6 +387,14 @@ def test_a_half_open_group_waits_for_who_is_under_way_in_it(probe: str, expected
     assert not isinstance(held, Hold) or held.details == {"label": "rack", "group": "r1"}
 
 
+def test_a_group_at_its_ceiling_names_itself() -> None:
+    nodes = cluster(*HERE, *racked(cordoned("a", OLD_CORDON), cordoned("b", OLD_CORDON)))
+    held = ask(rescue(), nodes=nodes, groups=[{"label": "rack", "max_nodes": 1}])
+    assert isinstance(held, Hold)
+    assert "2 times as many keep the breaker open" in held.message
+    assert held.details == {"label": "rack", "group": "r1"}
+
+
 def test_a_full_group_names_itself() -> None:
     nodes = cluster(*HERE, *racked(cordoned("a", gpus=8), node("b", gpus=8), node("c", gpus=8)))
     by_number = ask(rescue(), nodes=nodes, max_percent=100, groups=[{"label": "rack", "max_nodes": 1}])

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.decide.admission import admit
+from pipeline.decide.admission import admission_states, admit
 from pipeline.decide.asking import Hold
 from pipeline.decide.census import Census, Fleet, Sharing, labels_of
 from pipeline.decide.guards import GroupLimit, GuardSettings
 from pipeline.decide.incident import Incident
+from pipeline.model.guard import Verdict
 from pipeline.model.node import Node
 from pipeline.model.ownership import NEWCOMER
 from pipeline.model.rescue import HoldReason
@@ -69,6 +70,8 @@ def test_a_shared_census_is_asked_instead_of_the_rescues_that_are_given() -> Non
     assert isinstance(held, Hold)
     assert held.reason is HoldReason.MAX_NODES
     assert held == admit(mine, [mine, other], nodes, NOON, settings)
+    states = admission_states(mine, [mine], nodes, NOON, settings, shared)
+    assert [state.told for state in states if state.verdict is Verdict.HOLDS] == [held.message.removeprefix("gpu-1: ")]
     assert shared.out is shared.out
 
 

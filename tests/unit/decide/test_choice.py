@@ -399,6 +399,14 @@ def test_a_fault_that_a_rule_names_but_only_from_the_third_time_on_is_not_said_t
     assert decision.detail.endswith("no rule names it here, or not yet this often (repeat)")
 
 
+def test_a_plan_tells_whether_the_global_rule_alone_has_led_to_it() -> None:
+    of_global = decide(found(), PolicySet([rule("a")]), GuardSettings(), (), NOON)
+    of_code = decide(found(), PolicySet([rule("a", 1, "62")]), GuardSettings(), (), NOON)
+    assert isinstance(of_global, Plan)
+    assert isinstance(of_code, Plan)
+    assert (of_global.fallback, of_code.fallback) == (True, False)
+
+
 def test_an_unknown_code_is_planned_for_where_the_policies_decide() -> None:
     assert isinstance(decide(UNKNOWN, PolicySet(), GuardSettings(unknown_codes=UnknownCodes.POLICIES), (), NOON), Plan)
 

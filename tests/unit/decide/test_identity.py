@@ -3,11 +3,13 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.decide.identity import key_of
 from pipeline.decide.incidents import incident_name
 from pipeline.model.fault import Lookup, NodeFault, RecoveryAction
 from tests.fakes.faults import NOON, fault, line, node_fault
@@ -51,6 +53,19 @@ def test_the_name_is_the_same(other: NodeFault, same: bool) -> None:
 
 def test_a_drill_and_a_real_fault_of_one_second_have_two_names() -> None:
     assert incident_name(seen(nvlink5=NETIR)) != incident_name(seen(nvlink5=replace(NETIR, injected=True)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({"nvlink5": NETIR}, {"nvlink5": replace(NETIR, subcode="RLW_CTRL")}, id="two sub-codes"),
+        pytest.param({"severity_word": "Correctable"}, {"severity_word": "Non-fatal"}, id="two words for its severity"),
+        pytest.param({"recovery_action": RecoveryAction("a", "b", 2)}, {}, id="a verdict and none"),
+    ],
+)
+def test_what_a_policy_can_tell_apart_is_never_one_fault(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert key_of(seen(149, **one), None) != key_of(seen(149, **other), None)
+    assert key_of(seen(149, **one), None) == key_of(seen(149, at=SECOND, **one), None)
 
 
 def test_the_position_stands_for_a_missing_time() -> None:

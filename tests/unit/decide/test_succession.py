@@ -12,7 +12,7 @@ from pipeline.decide.succession import Heir, heir
 from pipeline.model.guard import Guard
 from pipeline.model.node import Node
 from pipeline.model.ownership import IGNORE
-from pipeline.model.rescue import Rescue, Status
+from pipeline.model.rescue import FailReason, Rescue, Status
 from tests.fakes.asking import begun, cluster, cordoned, done, node, over
 from tests.fakes.faults import NOON, node_fault, plan, rescue
 
@@ -81,6 +81,15 @@ def test_the_first_that_may_begin_is_the_one() -> None:
     assert found is not None
     assert found.name == "waits"
     assert [state.guard for state in found.guards][-1] is Guard.GROUP_BREAKER
+
+
+def test_that_it_gives_the_node_back_shows_that_a_person_has_looked_at_a_failure_before() -> None:
+    failed = over(
+        begun(rescue("failed", now=NOON - 8 * MINUTE), 3), Status.FAILED, 5 * MINUTE, FailReason.REBOOT_UNCERTAIN
+    )
+    found = goes_on(waits(), failed)
+    assert found is not None
+    assert found.name == "waits"
 
 
 def test_one_that_has_begun_is_asked_nothing() -> None:
