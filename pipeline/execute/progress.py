@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pipeline.decide.family import seen, with_member
+from pipeline.decide.identity import device_of
 from pipeline.decide.wording import names
+from pipeline.execute.actions.port import UNCORDONED
 from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.plan import Plan, Reboot
 from pipeline.model.rescue import (
+    RECOVERED_AT,
     CancelReason,
     Entry,
     EventAction,
@@ -23,6 +26,9 @@ from pipeline.model.rescue import (
 
 Details = Mapping[str, str | int | bool]
 Guards = tuple[GuardState, ...]
+
+_FOUND = frozenset({"left_cordoned", UNCORDONED})
+"""Details of a step that found another hand on the node; the last one says how the node is left."""
 
 
 def planned(
@@ -144,10 +150,10 @@ def done(rescue: Rescue, index: int, now: datetime, message: str, details: Detai
 
 
 def succeeded(rescue: Rescue, now: datetime) -> Rescue:
-    """Every step of the plan is done; that a node was left cordoned all the same is told again."""
+    """Every step of the plan is done; that a node was left cordoned all the same, or not by us, is told again."""
     message = f"{rescue.node}: {names(rescue.plan.actions)} done in {_took(rescue, now)}"
-    left = [entry.message for entry in rescue.journal if "left_cordoned" in entry.details]
-    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, "; ".join([message, *left]))
+    found = [entry.message for entry in rescue.journal if not _FOUND.isdisjoint(entry.details)]
+    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, "; ".join([message, *found[-1:]]))
     return replace(rescue, status=Status.SUCCEEDED, reason=None, ended=now).noted(entry)
 
 
@@ -178,10 +184,27 @@ def held(
     )
 
 
-def cancelled(rescue: Rescue, now: datetime, reason: CancelReason, message: str, guards: Guards = ()) -> Rescue:
+def cancelled(
+    rescue: Rescue,
+    now: datetime,
+    reason: CancelReason,
+    message: str,
+    guards: Guards = (),
+    details: Details | None = None,
+) -> Rescue:
     """The rescue is given up; *guards* are all that were asked, if it was they that gave it up."""
-    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason, guards=guards)
+    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason, guards=guards, details=details or {})
     return replace(rescue, status=Status.CANCELLED, reason=reason, ended=now).noted(entry)
+
+
+def recovered(rescue: Rescue, recovery: NodeFault, now: datetime) -> Rescue:
+    """The driver has taken back all that the rescue is about."""
+    at, line = recovery.time.isoformat(), recovery.fault
+    message = (
+        f"{rescue.node}: nothing is done any more, because the driver has taken its verdict on {device_of(recovery)} "
+        f"back: {line.kind} {line.code} at {at}: {line.message}"
+    )
+    return cancelled(rescue, now, CancelReason.RECOVERED, message, details={RECOVERED_AT: at})
 
 
 def abandoned(rescue: Rescue, index: int, now: datetime, reason: CancelReason, message: str) -> Rescue:
