@@ -101,7 +101,7 @@ def _line(asking: _Asking) -> _Answer:
         return _Against(SkipReason.COMPANION, "the line only goes with another one of the same code")
     if is_aftermath(asking.fault) and line.caused_by_xid is not None:
         return _Against(SkipReason.CONSEQUENCE, f"it is a consequence of xid {line.caused_by_xid}")
-    if line.recovery_action is not None and line.recovery_action.to_code == 0:
+    if line.recovery_action is not None and line.recovery_action.recovered:
         return _Against(SkipReason.RECOVERED, "the driver says that no recovery action is needed any more")
     return "it tells of a fault of its own"
 

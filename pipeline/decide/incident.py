@@ -10,6 +10,7 @@ from pipeline.model.plan import ActionName, Decision, Skip, SkipReason
 from pipeline.model.rescue import CancelReason, Member, Rescue, Status
 
 _SAME_FALL = timedelta(seconds=5)
+_MOMENT = timedelta.resolution
 _COUNTS_NO_LONGER = (
     CancelReason.STALE,
     CancelReason.OLDER_THAN_BOOT,
@@ -145,7 +146,8 @@ class Incident:
         """Take note of what became of its rescue, or of the one that took its rescue over.
 
         The incident is over when the node was first seen in the boot after the reboot that cured it, or when its rescue
-        was cancelled because the fault counted no longer: what comes later is another one. A rescue that failed, only
+        was cancelled because the fault counted no longer: what comes later is another one. Where the driver has taken
+        it back, so is what comes in the moment in which it did, however late that was read. A rescue that failed, only
         cordoned or was cancelled by a person leaves it as it is, or each further line of a storm would open one more.
         For one that was taken over the other speaks. A drill is over when its rescue is, so that it can be held again.
         """
@@ -153,6 +155,8 @@ class Incident:
             return
         if rescue.rebooted_at is not None:
             self._over = rescue.rebooted_at
+        elif rescue.recovered_at is not None:
+            self._over = rescue.recovered_at - _MOMENT
         elif self.key.drill is not None or (rescue.status is Status.CANCELLED and rescue.reason in _COUNTS_NO_LONGER):
             self._over = rescue.ended
         self._own_reboot = any(

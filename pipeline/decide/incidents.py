@@ -103,6 +103,11 @@ class Incidents:
         """Return every incident that has grown since it was reported, quiet or not."""
         return self._known.left() + [incident for incident in self._known if incident.grown]
 
+    def grown_beside(self, fault: NodeFault) -> list[Incident]:
+        """Return what has a rescue and has grown since it was reported, of the fault's code and device."""
+        there = self._known.of_code((fault.node, fault.fault.kind, fault.fault.code)).get(device_of(fault), ())
+        return [incident for incident in there if incident.rescue is not None and incident.grown]
+
     def close(self, *rescues: Rescue) -> None:
         """Take note of how rescues stand, for every fault that they are about and those of the rescues they took over.
 
@@ -198,8 +203,11 @@ class Incidents:
         return None
 
     def _repeated(self, fault: NodeFault, reason: SkipReason | None) -> Incident | None:
-        key = key_of(fault, reason)
+        """The newest incident that takes the fault, but for a line that opened another one and is delivered again."""
+        key, newest = key_of(fault, reason), None
         for incident in reversed(self._known.of_code(key[:3]).get(key.device, ())):
             if incident.key == key and incident.repeated_by(fault, self._window):
-                return incident
-        return None
+                if incident.opened_by_line_of(fault):
+                    return incident
+                newest = newest or incident
+        return newest

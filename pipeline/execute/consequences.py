@@ -12,6 +12,7 @@ from pipeline.decide.escalation import join
 from pipeline.decide.family import speaks_for
 from pipeline.decide.identity import another_name
 from pipeline.decide.incidents import Incident
+from pipeline.decide.recovery import without_cause
 from pipeline.errors import NotFoundError
 from pipeline.execute import progress
 from pipeline.execute.history import Known, of_family
@@ -19,6 +20,7 @@ from pipeline.execute.patience import Patience
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.records import repeat_record, skip_records
 from pipeline.execute.store import RescueStore, update
+from pipeline.model.fault import NodeFault
 from pipeline.model.plan import Decision, Plan, Skip
 from pipeline.model.rescue import Member, Rescue
 from pipeline.telemetry import RESCUES, SKIPS
@@ -82,6 +84,22 @@ class Consequences:
             )
             is not None
         )
+
+    async def recover(self, recovery: NodeFault) -> list[Recording]:
+        """Give up the rescues that a recovery leaves without cause; those that have begun go on."""
+        now, recordings = self._clock.now(), list[Recording]()
+
+        def given_up(stored: Rescue) -> Rescue:
+            # Asked of the newest state: another process may have let it begin, or take one over, a moment ago.
+            idle = without_cause(stored, recovery, self._store.on_node(stored.node))
+            return progress.recovered(stored, recovery, now) if idle else stored
+
+        for rescue in self._store.on_node(recovery.node):
+            if given_up(rescue) is not rescue:
+                after = await self._changed(rescue.name, "give up a rescue", given_up)
+                if after is not None:
+                    recordings.append(partial(self._recorder.write_journal, after))
+        return recordings
 
     async def _changed(self, name: str, what: str, change: Callable[[Rescue], Rescue]) -> Rescue | None:
         try:

@@ -11,6 +11,7 @@ from pipeline.decide.decision import decide
 from pipeline.decide.gate import gate, gate_states
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, Repeat
+from pipeline.decide.recovery import tells_of_recovery
 from pipeline.execute.consequences import Consequences, Recording
 from pipeline.execute.occurrences import Occurrences
 from pipeline.execute.patience import Patience
@@ -23,12 +24,19 @@ from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.line import LogLine
 from pipeline.model.plan import Decision, Skip
+from pipeline.model.rescue import Rescue
 from pipeline.sources.port import Delivery
 from pipeline.telemetry import FAULTS
 
 
 async def _nothing() -> None:
     """What is to be recorded of a line from which nothing follows."""
+
+
+async def _in_turn(recordings: Iterable[Recording]) -> None:
+    """Record one after the other."""
+    for record in recordings:
+        await record()
 
 
 class Intake:
@@ -91,29 +99,40 @@ class Intake:
         """Record the counts of incidents that have grown and gone quiet."""
         async with self._turn:
             recordings = await self._recounted(self._incidents.sweep(self._clock.now()))
-        for record in recordings:
-            await record()
+        await _in_turn(recordings)
 
     async def flush(self) -> None:
         """Record every count that has grown, quiet or not: the end of the stream."""
         async with self._turn:
             recordings = await self._recounted(self._incidents.flush())
-        for record in recordings:
-            await record()
+        await _in_turn(recordings)
 
     async def _place(self, fault: NodeFault, read: datetime) -> Recording:
         last = self._reboots.last(fault.node, rehearsed=self._policies.current.dry_run)
         skip = gate(fault, self._guards, read, last)
+        # Before it is placed: broken off, it is taken again and means the same.
+        given_up = await self._recovered(fault, read, last)
         placement = self._incidents.place(fault, skip, self._clock.now())
         FAULTS.labels(fault.fault.kind, type(placement).__name__.lower()).inc()
         match placement:
             case New(incident) | Joins(incident):
                 self._reboots.forget(fault.node)
-                return await self._open(incident, skip, gate_states(fault, self._guards, read, last))
+                record = await self._open(incident, skip, gate_states(fault, self._guards, read, last))
             case Repeat(incident):
-                return await self._repeat(incident)
+                record = await self._repeat(incident)
             case Companion():
-                return _nothing
+                record = _nothing
+        return partial(_in_turn, (record, *given_up)) if given_up else record
+
+    async def _recovered(self, fault: NodeFault, read: datetime, last: Rescue | None) -> list[Recording]:
+        """Give up what a recovery leaves without cause; that is judged by what is saved, so the counts are saved first.
+
+        Lines come in any order: a verdict may have been seen again since.
+        """
+        if not tells_of_recovery(fault, self._guards, read, last):
+            return []
+        counts = await self._recounted(self._incidents.grown_beside(fault))
+        return counts + await self._consequences.recover(fault)
 
     async def _open(self, incident: Incident, skip: Skip | None, guards: tuple[GuardState, ...]) -> Recording:
         try:

@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pipeline.decide.family import seen, with_member
+from pipeline.decide.identity import device_of
 from pipeline.decide.wording import names
 from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.plan import Plan, Reboot
 from pipeline.model.rescue import (
+    RECOVERED_AT,
     CancelReason,
     Entry,
     EventAction,
@@ -178,10 +180,27 @@ def held(
     )
 
 
-def cancelled(rescue: Rescue, now: datetime, reason: CancelReason, message: str, guards: Guards = ()) -> Rescue:
+def cancelled(
+    rescue: Rescue,
+    now: datetime,
+    reason: CancelReason,
+    message: str,
+    guards: Guards = (),
+    details: Details | None = None,
+) -> Rescue:
     """The rescue is given up; *guards* are all that were asked, if it was they that gave it up."""
-    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason, guards=guards)
+    entry = Entry(now, EventAction.RESCUE_CANCELLED, message, reason=reason, guards=guards, details=details or {})
     return replace(rescue, status=Status.CANCELLED, reason=reason, ended=now).noted(entry)
+
+
+def recovered(rescue: Rescue, recovery: NodeFault, now: datetime) -> Rescue:
+    """The driver has taken back all that the rescue is about."""
+    at, line = recovery.time.isoformat(), recovery.fault
+    message = (
+        f"{rescue.node}: nothing is done any more, because the driver has taken its verdict on {device_of(recovery)} "
+        f"back: {line.kind} {line.code} at {at}: {line.message}"
+    )
+    return cancelled(rescue, now, CancelReason.RECOVERED, message, details={RECOVERED_AT: at})
 
 
 def abandoned(rescue: Rescue, index: int, now: datetime, reason: CancelReason, message: str) -> Rescue:

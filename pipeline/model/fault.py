@@ -55,6 +55,11 @@ class RecoveryAction:
     to: str
     to_code: int
 
+    @property
+    def recovered(self) -> bool:
+        """Whether it asks for nothing any more."""
+        return self.to_code == 0
+
 
 @dataclass(frozen=True, slots=True)
 class NvLink5:

@@ -15,6 +15,9 @@ BOOT_ID = "boot_id"
 REBOOTED_AT = "rebooted_at"
 """Memo of a reboot: when the new boot was first seen, ISO 8601."""
 
+RECOVERED_AT = "recovered_at"
+"""Detail of a cancel: when the driver took back what the rescue was about, ISO 8601."""
+
 
 class Status(StrEnum):
     """Where a rescue or a step stands."""
@@ -58,6 +61,7 @@ class CancelReason(StrEnum):
     NODE_OFFLINE = "node-offline"
     OPTED_OUT = "opted-out"
     UNCORDONED = "uncordoned"
+    RECOVERED = "recovered"
 
 
 class FailReason(StrEnum):
@@ -197,6 +201,12 @@ class Rescue:
             if action.name is ActionName.REBOOT and step.status is Status.SUCCEEDED:
                 return datetime.fromisoformat(step.memo[REBOOTED_AT])
         return None
+
+    @property
+    def recovered_at(self) -> datetime | None:
+        """When the driver took back what it was about; None unless it was given up for that."""
+        told = (entry.details[RECOVERED_AT] for entry in self.journal if RECOVERED_AT in entry.details)
+        return next((datetime.fromisoformat(str(at)) for at in told), None)
 
     def noted(self, *entries: Entry) -> "Rescue":
         """Return this rescue with *entries* added to its journal."""

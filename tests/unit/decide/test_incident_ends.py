@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.decide.escalation import join
 from pipeline.decide.incidents import Companion, Incidents, Joins, New, Repeat
+from pipeline.execute import progress
 from pipeline.model.plan import Skip, SkipReason
 from pipeline.model.rescue import CancelReason, Status, StepState
 from tests.fakes.faults import NOON, rescue
@@ -61,6 +62,31 @@ def test_a_fault_after_the_end_of_a_rescue(status: Status, reason: str | None, a
     incident = place(incidents, seen()).incident
     incidents.close(ended(incident, status, reason, MINUTE))
     assert type(place(incidents, seen(at=at))).__name__ == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        pytest.param(MINUTE - MICROSECOND, "Repeat", id="before the driver took it back"),
+        pytest.param(MINUTE, "New", id="in that moment"),
+        pytest.param(2 * MINUTE, "New", id="after it, and before the line was read"),
+    ],
+)
+def test_an_incident_is_over_when_the_driver_has_taken_it_back(at: timedelta, expected: str) -> None:
+    incidents = Incidents(SETTINGS)
+    incident = place(incidents, seen(154)).incident
+    given_up = progress.recovered(ended(incident, Status.PENDING), seen(154, at=MINUTE), NOON + 3 * MINUTE)
+    incidents.close(given_up)
+    assert type(place(incidents, seen(154, at=at))).__name__ == expected
+
+
+def test_a_line_that_opened_an_incident_and_is_delivered_again_is_not_of_the_next_one() -> None:
+    incidents, line = Incidents(SETTINGS), seen(154)
+    first = place(incidents, line).incident
+    incidents.close(progress.recovered(ended(first, Status.PENDING), seen(154, at=SECOND), NOON + SECOND))
+    second = place(incidents, seen(154, at=2 * SECOND)).incident
+    assert place(incidents, line) == Repeat(first)
+    assert (first.count, second.count) == (1, 1)
 
 
 def test_a_storm_after_a_cordon_stays_one_incident_for_hours() -> None:

@@ -47,6 +47,21 @@ def test_a_flush_returns_all_that_has_grown() -> None:
     assert incidents.flush() == []
 
 
+def test_what_has_grown_beside_a_fault_is_of_its_code_and_device_and_has_a_rescue() -> None:
+    incidents = Incidents(SETTINGS)
+    grown = place(incidents, seen(154)).incident
+    once = place(incidents, seen(154, pci="0000:5e:00")).incident
+    other = place(incidents, seen(48)).incident
+    for incident in (grown, once, other):
+        incident.decided(None, "r")
+    place(incidents, seen(154), STALE)
+    for code, skip in ((154, None), (48, None), (154, STALE)):
+        place(incidents, seen(code), skip)
+    assert incidents.grown_beside(seen(154)) == [grown]
+    assert incidents.grown_beside(seen(154, pci="0000:5e:00")) == []
+    assert incidents.grown_beside(seen(62)) == []
+
+
 def test_the_incident_that_was_not_touched_for_longest_leaves_first() -> None:
     incidents = Incidents(SETTINGS, limit=2)
     place(incidents, seen(48))
