@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pipeline.decide.family import seen, with_member
 from pipeline.decide.identity import device_of
 from pipeline.decide.wording import names
+from pipeline.execute.actions.port import UNCORDONED
 from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.plan import Plan, Reboot
@@ -25,6 +26,9 @@ from pipeline.model.rescue import (
 
 Details = Mapping[str, str | int | bool]
 Guards = tuple[GuardState, ...]
+
+_FOUND = frozenset({"left_cordoned", UNCORDONED})
+"""Details of a step that found another hand on the node; the last one says how the node is left."""
 
 
 def planned(
@@ -146,10 +150,10 @@ def done(rescue: Rescue, index: int, now: datetime, message: str, details: Detai
 
 
 def succeeded(rescue: Rescue, now: datetime) -> Rescue:
-    """Every step of the plan is done; that a node was left cordoned all the same is told again."""
+    """Every step of the plan is done; that a node was left cordoned all the same, or not by us, is told again."""
     message = f"{rescue.node}: {names(rescue.plan.actions)} done in {_took(rescue, now)}"
-    left = [entry.message for entry in rescue.journal if "left_cordoned" in entry.details]
-    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, "; ".join([message, *left]))
+    found = [entry.message for entry in rescue.journal if not _FOUND.isdisjoint(entry.details)]
+    entry = Entry(now, EventAction.RESCUE_SUCCEEDED, "; ".join([message, *found[-1:]]))
     return replace(rescue, status=Status.SUCCEEDED, reason=None, ended=now).noted(entry)
 
 

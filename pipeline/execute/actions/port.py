@@ -8,6 +8,9 @@ from typing import Protocol, TypeVar
 from pipeline.model.plan import Action
 from pipeline.model.rescue import CancelReason, FailReason, Rescue, StepState
 
+UNCORDONED = "uncordoned"
+"""Detail of a step: somebody else has made the node schedulable meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pipeline.decide.boots import same_boot
-from pipeline.execute.actions.port import Done, Fail, Wait
+from pipeline.execute.actions.port import UNCORDONED, Done, Fail, Wait
 from pipeline.model.node import Node
 from pipeline.model.rescue import BOOT_ID, REBOOTED_AT, FailReason
 
@@ -53,17 +53,22 @@ def of_whole_node(node: Node, memo: Mapping[str, str], timeout: timedelta, now: 
     """Say whether the node, whose new boot was seen, has come back whole: Ready and with all its GPUs."""
     wanted = int(memo[GPUS])
     if new_boot(node, memo) and node.ready and node.gpus_allocatable >= wanted:
-        return Done(
-            f"{node.name} has rebooted and is Ready with {node.gpus_allocatable} GPUs",
-            {"boot_id_before": memo[BOOT_ID], "boot_id_after": node.boot_id, "gpus": node.gpus_allocatable},
-        )
+        told = f"{node.name} has rebooted and is Ready with {node.gpus_allocatable} GPUs"
+        details: dict[str, str | int | bool] = {
+            "boot_id_before": memo[BOOT_ID],
+            "boot_id_after": node.boot_id,
+            "gpus": node.gpus_allocatable,
+        }
+        if node.unschedulable:
+            return Done(told, details)
+        return Done(f"{told}; {_stands(node)}", {**details, UNCORDONED: True})
     if not overdue(memo, timeout, now):
         return Wait(POLL)
     state = "Ready" if node.ready else "not Ready"
     return Fail(
         FailReason.REBOOT_TIMEOUT,
         f"{node.name} has rebooted but is {state} with {node.gpus_allocatable} of {wanted} GPUs allocatable; "
-        "it stays cordoned",
+        f"{_stands(node)}",
         {"gpus": node.gpus_allocatable, "gpus_expected": wanted},
     )
 
@@ -73,8 +78,13 @@ def of_new_boot(node: Node, memo: Mapping[str, str], timeout: timedelta, now: da
     if not overdue(memo, timeout, now):
         return Wait(POLL)
     if ASKED_AT in memo:
-        return Fail(FailReason.REBOOT_TIMEOUT, f"{node.name} was told to reboot and has not; it stays cordoned")
+        return Fail(FailReason.REBOOT_TIMEOUT, f"{node.name} was told to reboot and has not; {_stands(node)}")
     return Fail(
         FailReason.REBOOT_UNCERTAIN,
-        f"nobody knows whether {node.name} was told to reboot, and it has not; it stays cordoned until a person looks",
+        f"nobody knows whether {node.name} was told to reboot, and it has not; {_stands(node)}",
     )
+
+
+def _stands(node: Node) -> str:
+    """Once the reboot may have been asked for, a person's uncordon cancels nothing; but it stands, and is told."""
+    return "it stays cordoned until a person looks" if node.unschedulable else "somebody has uncordoned it meanwhile"

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pipeline.cluster.port import Cluster
 from pipeline.execute.actions.marks import removal
-from pipeline.execute.actions.port import Done, Outcome
+from pipeline.execute.actions.port import UNCORDONED, Done, Outcome
 from pipeline.model.node import NodePatch
 from pipeline.model.ownership import CORDONED_BY
 from pipeline.model.plan import Uncordon
@@ -18,13 +18,18 @@ class UncordonRunner:
         self._cluster = cluster
 
     async def run(self, action: Uncordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
-        """Lift our own cordon and take our marks off, in one write; where the cordon is not ours, only the marks."""
+        """Lift our own cordon and take our marks off, in one write; where the cordon is not ours, only the marks.
+
+        Marks on a schedulable node show that somebody else has uncordoned it: our own hand takes both off together.
+        """
         node = await self._cluster.get_node(rescue.node)
         owner = node.annotations.get(CORDONED_BY)
         ours = owner == rescue.name
         if marks := removal(node, rescue):
             patch = NodePatch(unschedulable=False if ours else None, annotations=marks)
             await self._cluster.patch_node(node.name, patch, node.resource_version)
+        if not node.unschedulable and marks:
+            return Done(f"{node.name} is schedulable already: somebody has uncordoned it meanwhile", {UNCORDONED: True})
         if not node.unschedulable:
             return Done(f"{node.name} is schedulable already")
         if ours:

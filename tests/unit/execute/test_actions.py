@@ -12,7 +12,7 @@ from pipeline.cluster.memory import Call, Trouble
 from pipeline.errors import TemporaryError
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
-from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Wait
+from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Wait
 from pipeline.execute.actions.reboot import RebootRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.model.ownership import (
@@ -100,8 +100,17 @@ async def test_uncordon_takes_away_what_is_ours_and_nothing_else(
 async def test_uncordon_takes_our_marks_from_a_node_that_a_person_has_uncordoned() -> None:
     stage = Stage(Uncordon())
     stage.cluster.uncordon_by_hand("gpu-1")
-    assert isinstance(await stage.call(UncordonRunner(stage.cluster)), Done)
+    told = "gpu-1 is schedulable already: somebody has uncordoned it meanwhile"
+    assert await stage.call(UncordonRunner(stage.cluster)) == Done(told, {"uncordoned": True})
     assert (stage.node.unschedulable, dict(stage.node.annotations)) == (False, {})
+
+
+async def test_a_node_whose_uncordon_was_made_and_whose_answer_was_lost_was_uncordoned_by_nobody_else() -> None:
+    stage = Stage(Uncordon())
+    stage.cluster.troubles.next(Call.PATCH_NODE, Trouble.LOST_ANSWER)
+    with pytest.raises(TemporaryError):
+        await stage.call(UncordonRunner(stage.cluster))
+    assert await stage.call(UncordonRunner(stage.cluster)) == Done("gpu-1 is schedulable already")
 
 
 @pytest.mark.parametrize("action", [Drain(), Reboot()], ids=["drain", "reboot"])
@@ -166,10 +175,33 @@ async def test_an_uncordon_after_the_intent_stops_a_reboot_that_was_certainly_no
     assert (road.requests, dict(stage.node.annotations)) == ([], {})
 
 
-async def test_an_uncordon_after_the_reboot_was_asked_for_is_no_reason_to_forget_its_proof() -> None:
+async def test_an_uncordon_after_the_reboot_was_asked_for_is_no_reason_to_forget_its_proof_and_is_told() -> None:
     stage = Stage(Reboot())
     runner = RebootRunner(stage.cluster, Road(stage.cluster))
     await stage.call(runner)
     await stage.call(runner)
     stage.cluster.uncordon_by_hand("gpu-1")
-    assert isinstance(await stage.calls(runner), Done)
+    outcome = await stage.calls(runner)
+    assert isinstance(outcome, Done)
+    assert outcome.message == "gpu-1 has rebooted and is Ready with 8 GPUs; somebody has uncordoned it meanwhile"
+    assert outcome.details["uncordoned"] is True
+
+
+@pytest.mark.parametrize(
+    ("uncordoned", "told"),
+    [(False, "it stays cordoned until a person looks"), (True, "somebody has uncordoned it meanwhile")],
+)
+@pytest.mark.parametrize("returns", [True, False], ids=["not whole", "not at all"])
+async def test_a_reboot_that_fails_says_how_the_node_is_left(returns: bool, uncordoned: bool, told: str) -> None:
+    stage = Stage(Reboot())
+    stage.cluster.troubles.gpus_after_reboot["gpu-1"] = 7
+    if not returns:
+        stage.cluster.troubles.never_returns.add("gpu-1")
+    runner = RebootRunner(stage.cluster, Road(stage.cluster))
+    await stage.call(runner)
+    await stage.call(runner)
+    if uncordoned:
+        stage.cluster.uncordon_by_hand("gpu-1")
+    outcome = await stage.calls(runner)
+    assert isinstance(outcome, Fail)
+    assert outcome.message.endswith(f"; {told}")

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.cluster.memory import Budget, Call, Trouble
 from pipeline.decide.guards import GuardSettings
+from pipeline.execute import progress
 from pipeline.model.node import Pod
 from pipeline.model.ownership import (
     CORDONED_AT,
@@ -85,15 +86,40 @@ async def test_a_cordon_of_an_earlier_rescue_is_not_lifted_by_a_later_one() -> N
     assert (node.unschedulable, node.annotations[CORDONED_BY]) == (True, "gpu-1-xid-79-abc")
 
 
-async def test_a_person_who_uncordons_during_the_reboot_is_not_undone() -> None:
+WHOLE = "gpu-1 has rebooted and is Ready with 8 GPUs; somebody has uncordoned it meanwhile"
+READY = "gpu-1 is schedulable already: somebody has uncordoned it meanwhile"
+
+
+@pytest.mark.parametrize(
+    ("actions", "told"),
+    [
+        pytest.param((Uncordon(),), [WHOLE, READY], id="as the plan does"),
+        pytest.param((), [WHOLE], id="though the plan leaves it cordoned"),
+    ],
+)
+async def test_a_person_who_uncordons_during_the_reboot_is_not_undone_and_people_are_told(
+    actions: tuple[Action, ...], told: list[str]
+) -> None:
     world = World()
-    await world.store.create(rescue())
+    await world.store.create(rescue(plan=plan(Cordon(), Drain(), Reboot(), *actions)))
     await world.run(until=NOON + timedelta(minutes=2))
+    assert len(world.cluster.reboots) == 1
     world.cluster.uncordon_by_hand("gpu-1")
     await world.run()
-    node = world.cluster.nodes()["gpu-1"]
-    assert (world.rescue().status, node.unschedulable) == (Status.SUCCEEDED, False)
-    assert CORDONED_BY not in node.annotations
+    assert (world.rescue().status, world.cluster.nodes()["gpu-1"].unschedulable) == (Status.SUCCEEDED, False)
+    assert (CORDONED_BY in world.cluster.nodes()["gpu-1"].annotations) is (actions == ())
+    *steps, end = [one.document["message"] for one in world.sink.records if "uncordoned" in one.document["message"]]
+    assert steps == told
+    assert end.endswith(f" done in 0:04:00; {told[-1]}")
+
+
+def test_how_a_node_is_left_is_told_as_it_was_found_last() -> None:
+    one = rescue(plan=plan(Reboot(), Uncordon()))
+    one = progress.done(one, 0, NOON, WHOLE, {"uncordoned": True})
+    one = progress.done(one, 1, NOON, "gpu-1 stays cordoned: somebody else cordoned it", {"left_cordoned": True})
+    assert one.journal[-1].message == (
+        "gpu-1: reboot, unCordon done in 0:00:00; gpu-1 stays cordoned: somebody else cordoned it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,11 +193,11 @@ async def test_the_intent_to_reboot_is_in_the_store_before_the_machine_is_asked(
 @pytest.mark.parametrize(
     ("name", "trouble", "told"),
     [
-        ("never comes back", "never", "gpu-1 was told to reboot and has not; it stays cordoned"),
+        ("never comes back", "never", "gpu-1 was told to reboot and has not; it stays cordoned until a person looks"),
         (
             "comes back without a GPU",
             "gpus",
-            "gpu-1 has rebooted but is Ready with 7 of 8 GPUs allocatable; it stays cordoned",
+            "gpu-1 has rebooted but is Ready with 7 of 8 GPUs allocatable; it stays cordoned until a person looks",
         ),
     ],
 )

@@ -219,7 +219,9 @@ async def test_a_node_that_a_person_uncordons_stays_in_service(at: str) -> None:
     if at == "between the writes":
         stage.edit("spare-1", annotations=dict.fromkeys(CLAIMED))
     stage.cluster.uncordon_by_hand("gpu-1")
-    assert await stage.call(_runner(stage)) == Done("gpu-1 is schedulable already")
+    assert await stage.call(_runner(stage)) == Done(
+        "gpu-1 is schedulable already: somebody has uncordoned it meanwhile", {"uncordoned": True}
+    )
     assert (stage.node.unschedulable, dict(stage.node.annotations)) == (False, {})
     assert WARM_STANDBY not in stage.node.labels
 
