@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.fakes.waiting import until
+
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 COMMAND = [sys.executable, "-m", "pipeline.cli"]
@@ -117,6 +119,11 @@ def test_a_dry_run_decides_and_says_so(tmp_path: Path) -> None:
     assert {rescue["dry_run"] for rescue in rescues} == {True}
 
 
+def _step_ended(folder: Path) -> bool:
+    records = folder / "rescue-records.ndjson"
+    return records.exists() and b"step-ended" in records.read_bytes()
+
+
 def test_a_followed_log_is_tailed_until_the_process_is_told_to_stop(tmp_path: Path) -> None:
     log = tmp_path / "kern.log"
     log.write_text("")
@@ -131,11 +138,7 @@ def test_a_followed_log_is_tailed_until_the_process_is_told_to_stop(tmp_path: Pa
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         with log.open("a") as file:
             file.write(f"<3>1 {stamp}Z my-node kernel - - - {OFF_THE_BUS}\n")
-        deadline = time.monotonic() + 30
-        records = tmp_path / "rescue-records.ndjson"
-        while time.monotonic() < deadline and (not records.exists() or b"step-ended" not in records.read_bytes()):
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.05)
+        until(lambda: process.poll() is not None or _step_ended(tmp_path), tmp_path, 30)
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
@@ -156,10 +159,7 @@ def test_a_reader_that_does_not_read_keeps_no_rescue_from_going_on(tmp_path: Pat
         stderr=subprocess.PIPE,
     )
     try:
-        deadline, records = time.monotonic() + 40, tmp_path / "rescue-records.ndjson"
-        while time.monotonic() < deadline and (not records.exists() or b"step-ended" not in records.read_bytes()):
-            time.sleep(0.05)
-        assert b"step-ended" in records.read_bytes()
+        until(lambda: _step_ended(tmp_path), tmp_path, 40)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=40) == 0
     finally:
