@@ -76,8 +76,8 @@ def _of_rescues(path: Path) -> list[Any]:
 
 def _until_ended(site: Path, rescues: int) -> list[Any]:
     def ended() -> bool:
-        found = _of_rescues(site / "records.ndjson")
-        return sum(body["event"]["action"] == "rescue-succeeded" for body in found) == rescues
+        told = [body["event"]["action"] for body in _of_rescues(site / "records.ndjson")]
+        return told.count("rescue-succeeded") == rescues
 
     until(ended, site, 30)
     return _of_rescues(site / "records.ndjson")

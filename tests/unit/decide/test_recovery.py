@@ -48,6 +48,7 @@ def counts(found: NodeFault, last: Rescue | None = None) -> bool:
     [
         pytest.param(verdict(0), True, id="a verdict that asks for nothing"),
         pytest.param(verdict(1), False, id="a verdict that asks for something"),
+        pytest.param(verdict(1, companion=True), False, id="the same by a line that goes with another"),
         pytest.param(xid(154), False, id="a 154 that was broken off before its verdict"),
         pytest.param(xid(79), False, id="any other fault"),
         pytest.param(verdict(0, -MAX_AGE), True, id="as old as a fault may be"),
