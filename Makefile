@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 CODE := pipeline sinks tests benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit check format bench picture lock wheel clean
+.PHONY: help run test unit check format bench picture services services-stop lock wheel clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -42,6 +42,12 @@ bench: $(VENV)/.ready  ## what the stages cost, as ratios against baselines of t
 
 picture: $(VENV)/.ready  ## docs/run.svg, the picture of the README
 	$(BIN)/python -m docs.picture
+
+services: $(VENV)/.ready  ## real Kafka and Elasticsearch, in the background, on free ports
+	@$(BIN)/python -m tests.services start
+
+services-stop: $(VENV)/.ready  ## end what `make services` started
+	@$(BIN)/python -m tests.services stop
 
 wheel: $(VENV)/.ready  ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
