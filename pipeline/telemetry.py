@@ -4,7 +4,7 @@ import logging
 import sys
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 LINES = Counter("gpu_rescue_lines", "Kernel log lines taken out of deliveries that passed the cheap test.")
 PROBLEMS = Counter("gpu_rescue_decode_problems", "Messages that were not whole or not clean.", ["problem"])
@@ -13,6 +13,8 @@ SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reaso
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
 UNKNOWN_DRIVER_LINES = Counter("gpu_rescue_unknown_driver_lines", "NVIDIA driver lines that no pattern knew.")
 RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
+SPOOLED_RECORDS = Gauge("gpu_rescue_spooled_records", "Records on the disk that their sink has not taken.", ["spool"])
+SPOOLED_BYTES = Gauge("gpu_rescue_spooled_bytes", "Their size.", ["spool"])
 
 
 def configure_logging(json: bool, level: str = "info") -> None:

@@ -14,6 +14,7 @@ import structlog
 
 from pipeline.cli.check import check
 from pipeline.cli.explain import explain
+from pipeline.cli.install import install
 from pipeline.cli.match import match
 from pipeline.cli.records import records
 from pipeline.cli.run import run
@@ -72,5 +73,5 @@ def main() -> None:
     configure_logging(json=not sys.stderr.isatty(), level="info")
 
 
-for _command in (run, match, check, explain, records, schema):
+for _command in (run, match, check, explain, records, schema, install):
     main.add_command(_command)
