@@ -47,8 +47,8 @@ class Appender:
         if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Return when the records are in the file, and on the disk if every write is to be; else none of them is."""
+    def append(self, records: Sequence[Record]) -> int:
+        """Return how many were new when all are in the file, and on the disk if every write is to be; else none is."""
         self._open()
         new: dict[str, bytes] = {}
         for record in records:
@@ -61,6 +61,7 @@ class Appender:
         if block:
             self._write(block)
             self._remember(new)
+        return len(new)
 
     def close(self) -> None:
         """Force the file to the disk, unless never, and close it."""

@@ -24,7 +24,14 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes) -> Record | None:
     """Return the record that the line holds; None if it holds none, or only a part of one."""
     try:
-        document = orjson.loads(line)
+        return as_record(orjson.loads(line))
+    except ValueError:
+        return None
+
+
+def as_record(document: Any) -> Record | None:
+    """Return the record whose document this is; None if it is none."""
+    try:
         time = datetime.fromisoformat(document["@timestamp"])
         record = Record(document["event"]["id"], time, document)
     except (ValueError, KeyError, TypeError):
