@@ -141,8 +141,9 @@ class Judge:
         elif rescue.status is Status.SUCCEEDED and ActionName.OFFLINE in names:
             tainted = OFFLINE in {taint.key for taint in node.taints}
             self._demand(OFFLINE in node.labels and tainted and node.unschedulable, f"{told} {node}")
-        elif rescue.status is Status.SUCCEEDED or (rescue.status is Status.FAILED and not freed):
-            self._demand(node.unschedulable, f"{told} {node}")
+        elif rescue.status in (Status.SUCCEEDED, Status.FAILED):
+            # Once the reboot is asked for, a person's uncordon cancels nothing any more, and stands.
+            self._demand(node.unschedulable or freed, f"{told} {node}")
         elif rescue.reason == CancelReason.UNCORDONED:
             self._demand(not node.unschedulable and not mine, f"{told} {node}")
         elif rescue.reason == CancelReason.OPTED_OUT and CORDONED_BY in mine and node.unschedulable:

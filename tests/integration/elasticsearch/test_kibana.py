@@ -174,7 +174,7 @@ def as_kibana_asks(query: dict[str, str]) -> dict[str, Any]:
 
 
 FOUND = {
-    "search:gpu-rescue-faults": {"fault-detected", "fault-repeated"},
+    "search:gpu-rescue-faults": {"fault-detected", "fault-joined", "fault-repeated"},
     "search:gpu-rescue-rescues": {
         "rescue-planned",
         "rescue-held",
