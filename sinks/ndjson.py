@@ -56,7 +56,10 @@ def _field(record: Record, group: str, name: str) -> Any:
 def _encode_slowly(record: Record) -> bytes:
     """What orjson refuses and a log line may well hold: text that is not Unicode, numbers beyond 64 bits."""
     try:
-        text = json.dumps(record.document, default=_plain, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(record.document, default=_plain)
+        # NaN and the infinities, of which JSON knows none, become null, as orjson has it.
+        document = json.loads(text, parse_constant=lambda _: None)
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise SinkError(f"record {record.id} is no JSON document: {error}") from error
     return text.encode("utf-8", "replace")

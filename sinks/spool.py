@@ -67,7 +67,10 @@ class SpooledSink:
             try:
                 await self._sink.write(records)
             except SinkError as error:
-                await self._keep(records)
+                try:
+                    await self._keep(records)
+                except SinkError as full:
+                    raise SinkError(f"{error}, and {full}", full.retry_after) from error
                 _log.warning("spool.begins", path=str(self._config.path), error=str(error))
 
     async def read(self, query: Query) -> AsyncIterator[Record]:
@@ -99,11 +102,13 @@ class SpooledSink:
             self._delivery.cancel()
             await asyncio.wait({self._delivery})
             self._delivery = None
-        await self._work(self._files.close)
+        try:
+            await self._work(self._files.close)
+        finally:
+            self._taken_up = False
+            await self._sink.close()
         if self._files.waiting.bytes:
             _log.warning("spool.left", path=str(self._config.path), records=self._files.waiting.records)
-        self._taken_up = False
-        await self._sink.close()
 
     async def _keep(self, records: Sequence[Record]) -> None:
         await self._work(lambda: self._files.append(records))

@@ -2,20 +2,17 @@
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sinks.base import Query, Record, SinkError
 from sinks.ndjson import encode
 from sinks.spool import SpooledSink
-from sinks.spoolfiles import SpoolConfig, SpoolFiles, Waiting
+from sinks.spoolfiles import SpoolConfig, Waiting
 from tests.fakes.sinks import WatchedSink
 
 START = datetime(2026, 1, 31, 4, 5, 6, tzinfo=UTC)
@@ -30,19 +27,6 @@ def record(number: int, size: int = 10) -> Record:
 
 def numbers(records: Sequence[Record]) -> list[int]:
     return [int(found.id.removeprefix("r/")) for found in records]
-
-
-class Destination(WatchedSink):
-    """May take some records of a write before it is away; keeps the order in which it has first seen them."""
-
-    takes_before_it_fails = 0
-
-    async def write(self, records: Sequence[Record]) -> None:
-        if self.away:
-            self.away = False
-            await super().write(records[: self.takes_before_it_fails])
-            self.away = True
-        await super().write(records)
 
 
 async def no_pause(_: float) -> None:
@@ -152,7 +136,7 @@ async def test_a_spool_that_another_process_has_is_left_alone(tmp_path: Path) ->
 
 
 async def test_what_waits_is_read_in_its_place_among_the_others_each_once(tmp_path: Path) -> None:
-    destination = Destination()
+    destination = WatchedSink()
     async with spooled(tmp_path, destination) as sink:
         await sink.write([record(1), record(4), record(6)])
         destination.away, destination.takes_before_it_fails = True, 1
@@ -266,104 +250,3 @@ async def test_a_path_through_a_file_is_told_at_the_start(tmp_path: Path) -> Non
     async with spooled(tmp_path, WatchedSink()) as sink:
         with pytest.raises(SinkError, match=r"the spool .* fails: Not a directory"):
             await sink.reach()
-
-
-STEP = st.one_of(
-    st.tuples(st.just("write"), st.integers(1, 12), st.sampled_from([10, 900, 9000])),
-    st.tuples(st.just("away"), st.integers(0, 3), st.just(0)),
-    st.tuples(st.just("back"), st.just(0), st.just(0)),
-    st.tuples(st.just("pass time"), st.integers(1, 5), st.just(0)),
-    st.tuples(st.just("kill"), st.integers(0, 400), st.integers(0, 2)),
-)
-
-
-class Run:
-    """A writer that goes through outages and kills; each record is written until it is acknowledged."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.destination = Destination()
-        self.acknowledged = 0
-        self.sink = self._opened()
-
-    async def do(self, what: str, first: int, second: int) -> None:
-        match what:
-            case "write":
-                await self._write([record(self.acknowledged + ahead, second) for ahead in range(first)])
-            case "away":
-                self.destination.away, self.destination.takes_before_it_fails = True, first
-            case "back":
-                self.destination.away = False
-            case "pass time":
-                await asyncio.sleep(first / 2000)
-            case "kill":
-                self._tear(first, second)
-                await self._kill()
-                self.sink = self._opened()
-
-    async def end(self) -> None:
-        self.destination.away = False
-        await self.sink.write([])
-        await until_delivered(self.sink)
-        await self.sink.close()
-
-    def _opened(self) -> SpooledSink:
-        return SpooledSink(
-            self.destination, SpoolConfig(path=self.folder / "spool", max_bytes=SMALLEST), pause=no_pause
-        )
-
-    async def _write(self, records: list[Record]) -> None:
-        try:
-            await self.sink.write(records)
-        except SinkError as error:
-            assert "is full" in str(error)
-        else:
-            self.acknowledged += len(records)
-
-    async def _kill(self) -> None:
-        """Leave the process's traces as SIGKILL would: nothing closed, the lock gone."""
-        if self.sink._delivery is not None:
-            self.sink._delivery.cancel()
-            await asyncio.wait({self.sink._delivery})
-        self.sink._worker.shutdown()
-        lock, self.sink._files._lock = self.sink._files._lock, -1
-        if lock >= 0:
-            os.close(lock)
-
-    def _tear(self, length: int, where: int) -> None:
-        """A write that was under way: the beginning of records that nobody acknowledged."""
-        there = files(self.folder)
-        if there and (where == 2 or (where == 1 and self.sink._files._appender is not None)):
-            name = there[-1] if where == 1 else self.folder / "spool" / f"{int(there[-1].stem) + 1:012}.ndjson"
-            torn = b"".join(encode(record(self.acknowledged + ahead)) + b"\n" for ahead in range(3))
-            with name.open("ab") as file:
-                file.write(torn[:length])
-
-
-@settings(max_examples=120, deadline=None)
-@given(st.lists(STEP, max_size=25))
-def test_whatever_happens_nothing_is_lost_and_all_keep_their_order(steps: list[tuple[str, int, int]]) -> None:
-    async def live(folder: Path) -> tuple[list[int], int]:
-        run = Run(folder)
-        for step in steps:
-            await run.do(*step)
-        await run.end()
-        return numbers(run.destination.records), run.acknowledged
-
-    with tempfile.TemporaryDirectory() as folder:
-        seen, acknowledged = asyncio.run(live(Path(folder)))
-        # A write that nobody acknowledged may have come whole: then it is the next one.
-        assert seen[:acknowledged] == list(range(acknowledged))
-        assert seen == list(range(len(seen)))
-        assert files(Path(folder)) == []
-
-
-def test_the_files_of_a_spool_are_no_larger_than_a_sixteenth_and_one_write(tmp_path: Path) -> None:
-    spool = SpoolFiles(SpoolConfig(path=tmp_path / "spool", max_bytes=SMALLEST))
-    spool.open()
-    for number in range(40):
-        spool.append([record(number, 1000)])
-    sizes = [file.stat().st_size for file in files(tmp_path)]
-    assert len(sizes) > 5
-    assert max(sizes) < SMALLEST / 16 + 1200
-    spool.close()
