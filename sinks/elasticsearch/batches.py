@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from sinks.base import SinkError
+from sinks.elasticsearch.connection import RETRY_AFTER
 from sinks.elasticsearch.operations import Operation
 
 Send = Callable[[Sequence[Operation]], Awaitable[Sequence[SinkError | None]]]
@@ -62,27 +63,41 @@ class Batches:
             self._sending = asyncio.create_task(self._send_all())
         await write.done
 
-    async def flush(self) -> None:
-        """Return when what was put is sent."""
+    async def flush(self, most: float) -> None:
+        """Return when what was put is sent or, after *most* seconds, given up: then its writes raise SinkError."""
         if self._sending is not None:
             self._full.set()
-            await asyncio.wait({self._sending})
+            sending = {self._sending}
+            _, late = await asyncio.wait(sending, timeout=most)
+            for task in late:
+                task.cancel()
+            await asyncio.wait(sending)
 
     async def _send_all(self) -> None:
-        while self._queue:
-            if self._wait:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._wait):
-                        await self._full.wait()
-            batch = self._take()
-            try:
-                errors = await self._send([operation for operation, _ in batch])
-            except Exception as error:
-                self._fail(batch, error)
-            else:
-                for (_, write), told in zip(batch, errors, strict=True):
-                    write.settle(told)
-        self._sending = None
+        batch: list[tuple[Operation, _Write]] = []
+        try:
+            while self._queue:
+                if self._wait:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._wait):
+                            await self._full.wait()
+                batch = self._take()
+                await self._send_one(batch)
+        except asyncio.CancelledError:
+            self._fail([*batch, *self._queue], SinkError("the sink was closed before all was sent", RETRY_AFTER))
+            self._queue.clear()
+            self._bytes = 0
+        finally:
+            self._sending = None
+
+    async def _send_one(self, batch: Sequence[tuple[Operation, _Write]]) -> None:
+        try:
+            errors = await self._send([operation for operation, _ in batch])
+        except Exception as error:
+            self._fail(batch, error)
+        else:
+            for (_, write), told in zip(batch, errors, strict=True):
+                write.settle(told)
 
     def _take(self) -> list[tuple[Operation, _Write]]:
         batch: list[tuple[Operation, _Write]] = []
@@ -98,7 +113,7 @@ class Batches:
         return batch
 
     def _fail(self, batch: Sequence[tuple[Operation, _Write]], error: Exception) -> None:
-        """Hand a defect to those who wait: a write that nobody answers would wait for ever."""
+        """Hand an error to those who wait: a write that nobody answers would wait for ever."""
         for _, write in batch:
             if not write.done.done():
                 write.done.set_exception(error)

@@ -50,7 +50,9 @@ class ElasticsearchSink:
         return install(self._connection, self._config.data_stream, folder)
 
     async def close(self) -> None:
-        """Send what is under way and end the connections."""
-        await self._batches.flush()
-        await self._letters.close()
-        await self._connection.close()
+        """Send what is under way, for no longer than one request may take, and end the connections."""
+        await self._batches.flush(self._config.timeout_seconds)
+        try:
+            await self._letters.close()
+        finally:
+            await self._connection.close()

@@ -215,6 +215,35 @@ async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(tmp_path: P
     await server.wait_closed()
 
 
+async def test_the_end_does_not_wait_for_a_server_that_stays_busy(tmp_path: Path) -> None:
+    busy = b"HTTP/1.1 429 Too Many Requests\r\nx-elastic-product: Elasticsearch\r\ncontent-length: 0\r\n\r\n"
+    asked = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            asked.set()
+            writer.write(busy)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    config = ElasticsearchSinkConfig(
+        type="elasticsearch",
+        hosts=[f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"],
+        timeout_seconds=0.5,
+        retry_seconds=300,
+        dead_letters=tmp_path / "refused",
+    )
+    opened = ElasticsearchSink(config)
+    write = asyncio.create_task(opened.write([ONE]))
+    async with asyncio.timeout(10):
+        await asked.wait()
+        await opened.close()
+        with pytest.raises(SinkError, match="closed before all was sent"):
+            await write
+    server.close()
+    await server.wait_closed()
+
+
 async def test_what_is_no_elasticsearch_is_told_as_such(tmp_path: Path) -> None:
     async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -77,9 +77,24 @@ async def test_a_record_waits_for_others_only_for_a_time_and_not_when_the_end_co
     write = asyncio.create_task(slow.put([operation(2)]))
     await asyncio.sleep(0)
     async with asyncio.timeout(5):
-        await slow.flush()
+        await slow.flush(5)
         await write
     assert server.requests == [[1], [2]]
+
+
+async def test_the_end_is_not_held_up_by_a_server_that_does_not_answer() -> None:
+    server = Server()
+    batches = Batches(server.send, 2, 10_000, 0)
+    server.open.clear()
+    writes = [asyncio.create_task(batches.put([operation(number)])) for number in range(5)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await batches.flush(0.01)
+        told = await asyncio.gather(*writes, return_exceptions=True)
+    assert {str(error) for error in told} == {"the sink was closed before all was sent"}
+    server.open.set()
+    await batches.put([operation(5)])
+    assert server.requests[-1] == [5]
 
 
 async def test_each_write_is_told_of_its_own_records_only() -> None:
