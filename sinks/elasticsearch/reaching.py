@@ -9,6 +9,7 @@ from sinks.elasticsearch.connection import Connection, unknown_call
 
 RIGHTS = ("auto_configure", "create_doc", "read", "view_index_metadata")
 """What a user or a key needs on the data stream: to write, to read back, to look whether it is there."""
+_OURS = "gpu_rescue"
 _INSTALL = "run `gpu-rescue install elasticsearch`"
 
 
@@ -23,10 +24,11 @@ async def reach(connection: Connection, stream: str) -> str:
                 f"{connection.name} ({version}) knows us, but on {stream} we lack the rights {', '.join(missing)}"
             )
         kind = await kind_of(client, stream)
-        if kind == "nothing" and await _template_is_missing(client, stream):
-            raise SinkError(f"{connection.name} ({version}) has no template for the data stream {stream}: {_INSTALL}")
-    if kind not in ("data stream", "nothing"):
-        raise SinkError(f"{connection.name} ({version}) has {stream}, but as an {kind} and not as a data stream")
+        if kind not in ("data stream", "nothing"):
+            raise SinkError(f"{connection.name} ({version}) has {stream}, but as an {kind} and not as a data stream")
+        lacking = await (_lacking_in_stream if kind == "data stream" else _lacking_in_template)(client, stream)
+        if lacking:
+            raise SinkError(f"{connection.name} ({version}) has {lacking} {stream}: {_INSTALL}")
     return f"Elasticsearch {version}, data stream {stream}" + ("" if kind == "data stream" else ", empty yet")
 
 
@@ -63,12 +65,22 @@ async def _missing_rights(client: AsyncElasticsearch, stream: str) -> list[str]:
     return [right for right, granted in told["index"][stream].items() if not granted]
 
 
-async def _template_is_missing(client: AsyncElasticsearch, stream: str) -> bool:
-    """Whether no template would make the stream; False where we may not know."""
+async def _lacking_in_template(client: AsyncElasticsearch, stream: str) -> str:
+    """What is wrong with that from which the stream would be made; nothing where we may not know."""
     try:
         simulated = (await client.indices.simulate_index_template(name=stream)).body
     except ApiError as error:
         if error.status_code == 403:
-            return False
+            return ""
         raise
-    return not simulated.get("template", {}).get("mappings")
+    mappings = simulated.get("template", {}).get("mappings")
+    if not mappings:
+        return "no template for the data stream"
+    # A real server has one of its own for logs-*-*.
+    return "" if _OURS in mappings.get("properties", {}) else "only a template without our fields for the data stream"
+
+
+async def _lacking_in_stream(client: AsyncElasticsearch, stream: str) -> str:
+    found = (await client.indices.get_mapping(index=stream)).body
+    newest = found[max(found)]["mappings"]
+    return "" if _OURS in newest.get("properties", {}) else "without our fields the data stream"
