@@ -12,7 +12,11 @@ from sinks.elasticsearch.deadletters import DeadLetters
 from sinks.elasticsearch.operations import Operation
 from sinks.elasticsearch.outcomes import Answer, Verdict, answers, as_answer
 
-_TOLD = "items.create.status,items.create.error.type,items.create.error.reason,items.create.error.caused_by.reason"
+_TOLD = ",".join(
+    f"items.create.{field}"
+    for field in ("status", "failure_store", "error.type", "error.reason", "error.caused_by.reason")
+)
+_TOO_LARGE = 413
 _FIRST_PAUSE = 0.1
 _INSTALL = "`gpu-rescue install elasticsearch` puts in place what is missing"
 
@@ -67,10 +71,13 @@ class Bulk:
             return None
         if answer.kind == "index_not_found_exception":
             return SinkError(f"{self._connection.name} has no data stream {self._stream}: {_INSTALL}", RETRY_AFTER)
+        if answer.kind == "resource_not_found_exception":
+            text = f"{self._connection.name} has {self._stream}, but not as a data stream: {answer.told}"
+            return SinkError(text, RETRY_AFTER)
         return self._connection.error(answer)
 
     async def _ask(self, operations: Sequence[Operation]) -> list[Answer | SinkError]:
-        """Make one request, or two smaller ones where it is refused as a whole, until the culprit stands alone."""
+        """Make one request, or two smaller ones where it is too large, until the culprit stands alone."""
         try:
             with self._connection.speaking():
                 try:
@@ -81,12 +88,12 @@ class Bulk:
                     whole = as_answer(error)
         except SinkError as error:
             return [error] * len(operations)
-        if whole.verdict is Verdict.REFUSED and len(operations) > 1:
+        if whole.status == _TOO_LARGE and len(operations) > 1:
             middle = len(operations) // 2
             return await self._ask(operations[:middle]) + await self._ask(operations[middle:])
-        if whole.verdict in (Verdict.REFUSED, Verdict.BUSY):
+        if whole.status == _TOO_LARGE or whole.verdict is Verdict.BUSY:
             return [whole] * len(operations)
-        # No error of a whole request makes a record safe, whatever its status: only an answer to that record does.
+        # Whatever else the error of a whole request is, no document is to blame for it, and it makes none safe.
         return [self._connection.error(whole)] * len(operations)
 
     async def _request(self, operations: Sequence[Operation]) -> list[Answer]:

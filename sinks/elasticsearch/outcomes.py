@@ -7,7 +7,10 @@ from typing import Any
 
 from elasticsearch import ApiError
 
-_NOT_OF_THE_DOCUMENT = ("", "media_type_header_exception")
+_FOR_A_PERSON = ("", "media_type_header_exception", "index_closed_exception", "validation_exception")
+_NO_PIPELINE = "pipeline with id ["
+_BY_A_PIPELINE = "fail_processor_exception"
+_FAILURE_STORE = "failure_store"
 
 
 class Verdict(Enum):
@@ -32,13 +35,17 @@ class Answer:
         """Safe: stored, now (2xx) or before (409). Busy: the same request may succeed in a moment.
 
         Refused: this document will never be taken, others may. Unsafe: no record is taken before a person changes
-        something: credentials, a missing template, an index that is closed for writing, an old server, a proxy.
+        something: credentials, a missing template or pipeline, an index that is closed, a limit of shards, an old
+        server, a proxy. These are what Elasticsearch 9 was seen to answer with 400 where no document is to blame.
         """
+        if self.kind in (_BY_A_PIPELINE, _FAILURE_STORE):
+            return Verdict.REFUSED
         if 200 <= self.status < 300 or self.status == 409:
             return Verdict.SAFE
         if self.status in (408, 429) or self.status >= 500:
             return Verdict.BUSY
-        refused = self.status == 413 or (self.status == 400 and self.kind not in _NOT_OF_THE_DOCUMENT)
+        for_a_person = self.kind in _FOR_A_PERSON or self.reason.startswith(_NO_PIPELINE)
+        refused = self.status == 413 or (self.status == 400 and not for_a_person)
         return Verdict.REFUSED if refused else Verdict.UNSAFE
 
     @property
@@ -61,6 +68,11 @@ def as_answer(error: ApiError) -> Answer:
 
 
 def _answer(item: Mapping[str, Any]) -> Answer:
+    if item.get("failure_store") == "used":
+        # It is called created, but is in no index of the stream, where people look for it.
+        return Answer(
+            item["status"], _FAILURE_STORE, "refused by the mapping; the stream's failure store has the reason"
+        )
     error = item.get("error")
     if not isinstance(error, Mapping):
         return Answer(item["status"])

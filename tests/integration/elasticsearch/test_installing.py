@@ -103,6 +103,30 @@ async def test_after_an_upgrade_new_fields_are_found_and_changed_ones_begin_a_ne
     await sink.close()
 
 
+async def test_a_template_of_somebody_else_that_lacks_our_fields_is_told_and_put_right(
+    elasticsearch: Elasticsearch, tmp_path: Path
+) -> None:
+    config = sink_config(elasticsearch, tmp_path)
+    sink = ElasticsearchSink(config)
+    indices = sink._connection.client().indices
+    await indices.put_index_template(
+        name=config.data_stream,
+        index_patterns=config.data_stream,
+        priority=900,
+        data_stream={},
+        template={"mappings": {"properties": {"message": {"type": "text"}}}},
+    )
+    with pytest.raises(SinkError, match=r"only a template without our fields .*`gpu-rescue install elasticsearch`"):
+        await sink.reach()
+    await sink.write([record(1)])
+    with pytest.raises(SinkError, match=r"without our fields the data stream .*`gpu-rescue install elasticsearch`"):
+        await sink.reach()
+    await indices.delete_index_template(name=config.data_stream)
+    await install(config)
+    assert config.data_stream in await sink.reach()
+    await sink.close()
+
+
 async def test_an_index_of_the_stream_s_name_is_never_written_into(
     elasticsearch: Elasticsearch, tmp_path: Path
 ) -> None:
@@ -111,8 +135,9 @@ async def test_an_index_of_the_stream_s_name_is_never_written_into(
     await sink._connection.client().indices.create(index=config.data_stream)
     with pytest.raises(SinkError, match="as an index and not as a data stream"):
         await sink.reach()
-    with pytest.raises(SinkError):
+    with pytest.raises(SinkError, match=f"has {config.data_stream}, but not as a data stream") as caught:
         await sink.write([record(1)])
+    assert caught.value.retry_after
     await sink.close()
 
 

@@ -35,6 +35,19 @@ async def opened(node: Elasticsearch, folder: Path, **given: Any) -> Elasticsear
     return ElasticsearchSink(config)
 
 
+async def ask(sink: ElasticsearchSink, call: str) -> None:
+    """Make a call as people write it, for the index of the sink's stream."""
+    method, path, *body = call.split(" ", 2)
+    client = sink._connection.client()
+    index = list((await client.indices.get(index=f"{sink._config.data_stream}*", expand_wildcards="all")).body)
+    await client.perform_request(
+        method,
+        path.format(index=index[0] if index else ""),
+        headers={"accept": "application/json", "content-type": "application/json"},
+        body=orjson.loads(body[0]) if body else None,
+    )
+
+
 async def test_a_record_that_is_there_is_no_error(elasticsearch: Elasticsearch, tmp_path: Path) -> None:
     sink = await opened(elasticsearch, tmp_path)
     await sink.write([record(1)])
@@ -101,6 +114,47 @@ async def test_without_a_template_nothing_is_written_and_no_index_comes_to_be(
         await sink.reach()
     assert await ids(sink) == []
     await sink.close()
+
+
+CLOSED: dict[str, tuple[str, str]] = {
+    "a limit of shards that is reached": (
+        'PUT /_cluster/settings {"persistent": {"cluster.max_shards_per_node": 1}}',
+        'PUT /_cluster/settings {"persistent": {"cluster.max_shards_per_node": null}}',
+    ),
+    "an index that is closed": ("POST /{index}/_close", "POST /{index}/_open"),
+    "a pipeline that there is not": (
+        'PUT /{index}/_settings {"index.default_pipeline": "nowhere"}',
+        'PUT /{index}/_settings {"index.default_pipeline": null}',
+    ),
+    "an index that is blocked": (
+        'PUT /{index}/_settings {"index.blocks.write": true}',
+        'PUT /{index}/_settings {"index.blocks.write": null}',
+    ),
+    "a disk that is nearly full": (
+        'PUT /{index}/_settings {"index.blocks.read_only_allow_delete": true}',
+        'PUT /{index}/_settings {"index.blocks.read_only_allow_delete": null}',
+    ),
+}
+
+
+@pytest.mark.parametrize(("closing", "opening"), CLOSED.values(), ids=CLOSED.keys())
+async def test_what_a_person_has_to_put_right_sets_no_record_aside(
+    closing: str, opening: str, elasticsearch: Elasticsearch, tmp_path: Path
+) -> None:
+    sink = await opened(elasticsearch, tmp_path, retry_seconds=0)
+    if "{index}" in closing:
+        await sink.write([record(1)])
+    await ask(sink, closing)
+    try:
+        with pytest.raises(SinkError, match=r"answers 4|does not let us"):
+            await sink.write([record(2)])
+    finally:
+        # Others use the server too.
+        await ask(sink, opening)
+    await sink.write([record(1), record(2)])
+    assert set(await ids(sink)) == {"r/1", "r/2"}
+    await sink.close()
+    assert not (tmp_path / "refused.ndjson").exists()
 
 
 async def test_many_writes_at_once_share_few_requests(

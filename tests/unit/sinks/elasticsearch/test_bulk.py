@@ -95,9 +95,9 @@ async def test_a_server_that_stays_busy_is_not_asked_for_ever(tmp_path: Path) ->
     assert 2 <= len(connection.asked) <= 5
 
 
-async def test_what_is_refused_as_a_whole_is_halved_until_the_culprit_stands_alone(tmp_path: Path) -> None:
+async def test_what_is_too_large_as_a_whole_is_halved_until_the_culprit_stands_alone(tmp_path: Path) -> None:
     def respond(ids: list[str]) -> Any:
-        return error(400, of_kind("invalid")) if "d" in ids else [{"status": 201} for _ in ids]
+        return error(413, "<html>too large</html>") if "d" in ids else [{"status": 201} for _ in ids]
 
     connection, told = await send(respond, "abcdefgh", tmp_path)
     assert told == [""] * 8
@@ -123,6 +123,11 @@ WHOLE = {
     ),
     "we may not": (error(403, {"error": {"type": "security_exception", "reason": "x"}}), "does not let us", None),
     "an old server": (error(400, of_kind("media_type_header_exception")), "of a version before 9", None),
+    "an old server that lacks a parameter": (
+        error(400, of_kind("illegal_argument_exception")),
+        "answers 400: illegal_argument_exception: because",
+        5.0,
+    ),
     "a proxy for another scheme": (error(400, "<html>plain HTTP to HTTPS port</html>"), "answers 400: <html>", 5.0),
     "a conflict of the whole": (error(409, "busy elsewhere"), "answers 409: busy elsewhere", 5.0),
     "a status that is no error": (error(299, "?"), "answers 299: ?", 5.0),
@@ -149,6 +154,12 @@ async def test_an_answer_for_fewer_records_makes_none_safe(tmp_path: Path) -> No
     assert ["answers for 1 records of 2" in one for one in told] == [True, True]
 
 
+async def test_what_the_server_has_put_into_its_failure_store_is_set_aside_too(tmp_path: Path) -> None:
+    stored = {"status": 201}
+    _, told = await send(lambda _: [stored, {**stored, "failure_store": "used"}], "ab", tmp_path)
+    assert (told, refused(tmp_path)) == (["", ""], ["b"])
+
+
 async def test_what_cannot_be_set_aside_is_not_safe_and_the_others_are(tmp_path: Path) -> None:
     def respond(ids: list[str]) -> Any:
         return [{"status": 400 if name == "b" else 201, "error": {"type": "mapping"}} for name in ids]
@@ -170,7 +181,12 @@ async def test_what_cannot_be_set_aside_is_not_safe_and_the_others_are(tmp_path:
         (Answer(503), Verdict.BUSY),
         (Answer(400, "document_parsing_exception"), Verdict.REFUSED),
         (Answer(413), Verdict.REFUSED),
+        (Answer(500, "fail_processor_exception"), Verdict.REFUSED),
+        (Answer(400, "illegal_argument_exception", "Provided Grok expressions do not match"), Verdict.REFUSED),
         (Answer(400), Verdict.UNSAFE),
+        (Answer(400, "index_closed_exception", "closed"), Verdict.UNSAFE),
+        (Answer(400, "validation_exception", "this action would add [2] shards"), Verdict.UNSAFE),
+        (Answer(400, "illegal_argument_exception", "pipeline with id [x] does not exist"), Verdict.UNSAFE),
         (Answer(400, "media_type_header_exception"), Verdict.UNSAFE),
         (Answer(401), Verdict.UNSAFE),
         (Answer(403, "cluster_block_exception"), Verdict.UNSAFE),
