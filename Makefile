@@ -6,10 +6,10 @@ MUTANTS := .venv-mutants
 CODE := pipeline sinks tests benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit check format bench picture mutants lock wheel clean
+.PHONY: help run test unit check format bench picture mutants services services-stop lock wheel clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.ready: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -53,6 +53,12 @@ mutants: $(MUTANTS)/.ready  ## every way to change a decision, and whether a tes
 	rm -rf mutants
 	$(MUTANTS)/bin/mutmut run
 	$(MUTANTS)/bin/python -m docs.mutation
+
+services: $(VENV)/.ready  ## real Kafka and Elasticsearch, in the background, on free ports
+	@$(BIN)/python -m tests.services start
+
+services-stop: $(VENV)/.ready  ## end what `make services` started
+	@$(BIN)/python -m tests.services stop
 
 wheel: $(VENV)/.ready  ## the wheel, in dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

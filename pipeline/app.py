@@ -54,10 +54,13 @@ from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
 from pipeline.sources.port import Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
-from pipeline.telemetry import FREE_STANDBYS
+from pipeline.telemetry import FREE_STANDBYS, SPOOLED_BYTES, SPOOLED_RECORDS
 from sinks.base import Record, Sink
+from sinks.elasticsearch import ElasticsearchSink, ElasticsearchSinkConfig
 from sinks.fanout import FanOut
 from sinks.file import FileSink, FileSinkConfig
+from sinks.spool import SpooledSink
+from sinks.spoolfiles import SpoolConfig, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,27 @@ def open_sink(config: SinkConfig) -> Sink:
     match config:
         case FileSinkConfig():
             return FileSink(config)
+        case ElasticsearchSinkConfig():
+            sink = ElasticsearchSink(config)
+            return spooled(sink, config.spool) if config.spool else sink
         case _:
             assert_never(config)
+
+
+def spooled(sink: Sink, config: SpoolConfig) -> Sink:
+    """Put a spool before a sink; how much waits in it is a metric."""
+    path = str(config.path)
+
+    def tell(waiting: Waiting) -> None:
+        SPOOLED_RECORDS.labels(path).set(waiting.records)
+        SPOOLED_BYTES.labels(path).set(waiting.bytes)
+
+    return SpooledSink(sink, config, tell)
+
+
+def elasticsearch_sinks(settings: Settings) -> list[ElasticsearchSink]:
+    """Open the sinks that need something put in place in Elasticsearch."""
+    return [ElasticsearchSink(config) for config in settings.sinks if isinstance(config, ElasticsearchSinkConfig)]
 
 
 def open_source(config: SourceConfig, wanted: Wanted) -> Source:

@@ -21,8 +21,10 @@ from pipeline.execute.settings import ExecuteSettings
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
+from sinks.elasticsearch import ElasticsearchSinkConfig
 from sinks.file import FileSinkConfig
 
+_READ_BY_SINKS = ("ca", "password_file", "api_key_file")
 _PREFIX = "GPU_RESCUE_"
 # Kubernetes puts these into every pod beside a Service of the name gpu-rescue; they are no settings.
 _SERVICE_VARIABLES = ("GPU_RESCUE_SERVICE_", "GPU_RESCUE_PORT")
@@ -48,7 +50,7 @@ class SimulatedClusterConfig(Strict):
 
 SourceConfig = Annotated[FileSourceConfig | StdinSourceConfig | KmsgSourceConfig, Field(discriminator="type")]
 ClusterConfig = SimulatedClusterConfig
-SinkConfig = FileSinkConfig
+SinkConfig = Annotated[FileSinkConfig | ElasticsearchSinkConfig, Field(discriminator="type")]
 
 
 class LogSettings(Strict):
@@ -173,6 +175,10 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     for section in (data.get("cluster"), *_sections(data.get("sources"))):
         if isinstance(section, dict):
             section.update({key: placed(section[key]) for key in ("nodes", "path") if key in section})
+    for sink in _sections(data.get("sinks")):
+        for section in (sink.get("auth"), sink.get("tls")) if isinstance(sink, dict) else ():
+            if isinstance(section, dict):
+                section.update({key: placed(section[key]) for key in _READ_BY_SINKS if key in section})
 
 
 def _sections(value: Any) -> list[Any]:

@@ -14,6 +14,8 @@ RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
 UNKNOWN_DRIVER_LINES = Counter("gpu_rescue_unknown_driver_lines", "NVIDIA driver lines that no pattern knew.")
 FREE_STANDBYS = Gauge("gpu_rescue_free_standbys", "Warm standbys that could be put into service now.")
 RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
+SPOOLED_RECORDS = Gauge("gpu_rescue_spooled_records", "Records on the disk that their sink has not taken.", ["spool"])
+SPOOLED_BYTES = Gauge("gpu_rescue_spooled_bytes", "Their size.", ["spool"])
 
 
 def configure_logging(json: bool, level: str = "info") -> None:

@@ -47,8 +47,8 @@ class Appender:
         if not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Return when the records are in the file, and on the disk if every write is to be; else none of them is."""
+    def append(self, records: Sequence[Record]) -> int:
+        """Return how many were new when all are in the file, and on the disk if every write is to be; else none is."""
         self._open()
         new: dict[str, bytes] = {}
         for record in records:
@@ -61,6 +61,7 @@ class Appender:
         if block:
             self._write(block)
             self._remember(new)
+        return len(new)
 
     def close(self) -> None:
         """Force the file to the disk, unless never, and close it."""
@@ -98,7 +99,10 @@ class Appender:
         try:
             _check_regular(self._path, descriptor)
             _mend(descriptor)
-            self._sync_folder()
+            if self._fsync == "always":
+                # What a killed process has written counts as written, so that it must be on the disk, as must the name.
+                os.fsync(descriptor)
+                sync_folder(self._path.parent)
             self._recent.clear()
             for name in (rotated_name(self._path, 1), self._path):
                 self._remember(_last_ids(name))
@@ -119,19 +123,19 @@ class Appender:
             _log.warning("records.not-rotated", path=str(self._path), error=error.strerror)
         self._open()
 
-    def _sync_folder(self) -> None:
-        """Make the names safe: a new or renamed file is not until its folder is on the disk."""
-        if self._fsync == "always":
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-
     def _remember(self, ids: Iterable[str]) -> None:
         self._recent.update(dict.fromkeys(ids))
         while len(self._recent) > _REMEMBERED:
             del self._recent[next(iter(self._recent))]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder safe: that of a new, renamed or removed file is not until this was done."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def rotated_name(path: Path, number: int) -> Path:

@@ -53,6 +53,11 @@ class FileSinkConfig(BaseModel):
         9, ge=1, le=999, description="How many rotated files are kept, the oldest beyond is deleted. Years of rescues."
     )
 
+    @property
+    def place(self) -> str:
+        """Where the records are, in a few words."""
+        return str(self.path)
+
 
 class FileSink:
     """Keeps records in a file. `passed_over` counts lines that held no whole record when the file was read.

@@ -24,7 +24,14 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes) -> Record | None:
     """Return the record that the line holds; None if it holds none, or only a part of one."""
     try:
-        document = orjson.loads(line)
+        return as_record(orjson.loads(line))
+    except ValueError:
+        return None
+
+
+def as_record(document: Any) -> Record | None:
+    """Return the record whose document this is; None if it is none."""
+    try:
         time = datetime.fromisoformat(document["@timestamp"])
         record = Record(document["event"]["id"], time, document)
     except (ValueError, KeyError, TypeError):
@@ -49,7 +56,10 @@ def _field(record: Record, group: str, name: str) -> Any:
 def _encode_slowly(record: Record) -> bytes:
     """What orjson refuses and a log line may well hold: text that is not Unicode, numbers beyond 64 bits."""
     try:
-        text = json.dumps(record.document, default=_plain, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(record.document, default=_plain)
+        # NaN and the infinities, of which JSON knows none, become null, as orjson has it.
+        document = json.loads(text, parse_constant=lambda _: None)
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise SinkError(f"record {record.id} is no JSON document: {error}") from error
     return text.encode("utf-8", "replace")

@@ -2,7 +2,7 @@
 
 import contextlib
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +39,12 @@ class Found:
 
 
 def open_found(path: Path, query: Query) -> Found:
+    """Look through a file and the rotated ones before it, as `open_files` does."""
+    # The newest first: a file that another process rotates in this moment is then opened twice rather than never.
+    return open_files(_newest_first(path), query)
+
+
+def open_files(newest_first: Iterable[Path], query: Query) -> Found:
     """Look through the files for the records that match, each once; raise OSError for one that cannot be read.
 
     Only places are kept, since many records may match. A line that holds no whole record is passed over and counted: a
@@ -46,8 +52,7 @@ def open_found(path: Path, query: Query) -> Found:
     """
     files: list[BinaryIO] = []
     try:
-        # The newest first: a file that another process rotates in this moment is then opened twice rather than never.
-        for name in _newest_first(path):
+        for name in newest_first:
             with contextlib.suppress(FileNotFoundError):
                 files.insert(0, name.open("rb"))
         places, passed_over = _look_through(files, query)

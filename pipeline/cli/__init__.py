@@ -16,6 +16,7 @@ from pipeline.cli.backtest import backtest
 from pipeline.cli.check import check
 from pipeline.cli.explain import explain
 from pipeline.cli.inject import inject
+from pipeline.cli.install import install
 from pipeline.cli.match import match
 from pipeline.cli.records import records
 from pipeline.cli.run import run
@@ -74,5 +75,5 @@ def main() -> None:
     configure_logging(json=not sys.stderr.isatty(), level="info")
 
 
-for _command in (run, match, check, explain, inject, backtest, records, schema):
+for _command in (run, match, check, explain, inject, backtest, records, schema, install):
     main.add_command(_command)

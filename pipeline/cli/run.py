@@ -93,7 +93,7 @@ async def _run(settings: Settings) -> None:
             view.begin(_SIMULATED + unknown + (_FASTER if app.simulated_time else ""))
             await _until_stopped(app.loop.run())
         view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
-        view.say("records: " + ", ".join(str(sink.path) for sink in settings.sinks))
+        view.say("records: " + ", ".join(sink.place for sink in settings.sinks))
     finally:
         view.close()
 
@@ -105,6 +105,9 @@ async def _reach(sink: Sink) -> None:
     except SinkError as error:
         if error.retry_after is None:
             raise BadInputError(Complaint("sinks", str(error))) from error
+    with suppress(SinkError):
+        # A sink that spools takes up what an earlier run has left, though no fault comes.
+        await sink.write([])
 
 
 async def _until_stopped(running: Coroutine[None, None, None]) -> None:

@@ -12,7 +12,10 @@ from pipeline.settings import Settings, SimulatedClusterConfig, read_settings, s
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
+from sinks.elasticsearch import ElasticsearchSinkConfig
+from sinks.elasticsearch.config import ElasticsearchAuth, ElasticsearchTls
 from sinks.file import FileSinkConfig
+from sinks.spoolfiles import SpoolConfig
 
 SHIPPED = shipped() / "pipeline.yaml"
 _OF_THE_EMBEDDED_RUN = ("sources", "cluster", "policies", "sinks")
@@ -33,16 +36,60 @@ def test_the_shipped_file_holds_every_key_with_its_default(section: str) -> None
         assert section in written
 
 
+def _described_parts() -> list[dict[str, Any]]:
+    """The sources, sinks and the cluster of the shipped file, with those that are commented out."""
+    sections = yaml.safe_load(SHIPPED.read_text().replace("# - type:", "  - type:").replace("#   ", "    "))
+    return [*sections["sources"], *sections["sinks"], sections["cluster"]]
+
+
 @pytest.mark.parametrize(
-    "part", [FileSourceConfig, StdinSourceConfig, KmsgSourceConfig, FileSinkConfig, SimulatedClusterConfig]
+    "part",
+    [
+        FileSourceConfig,
+        StdinSourceConfig,
+        KmsgSourceConfig,
+        FileSinkConfig,
+        ElasticsearchSinkConfig,
+        SimulatedClusterConfig,
+    ],
 )
 def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel]) -> None:
     (kind,) = get_args(part.model_fields["type"].annotation)
-    uncommented = SHIPPED.read_text().replace("# - type:", "  - type:").replace("#   ", "    ")
-    sections = yaml.safe_load(uncommented)
-    parts = [*sections["sources"], *sections["sinks"], sections["cluster"]]
-    written = [set(described) for described in parts if described["type"] == kind]
+    written = [set(described) for described in _described_parts() if described["type"] == kind]
     assert set(part.model_fields) in written
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "section"),
+    [
+        ("elasticsearch", "auth", ElasticsearchAuth),
+        ("elasticsearch", "tls", ElasticsearchTls),
+        ("elasticsearch", "spool", SpoolConfig),
+    ],
+)
+def test_the_shipped_file_documents_the_sections_of_a_part(kind: str, key: str, section: type[BaseModel]) -> None:
+    (described,) = [part for part in _described_parts() if part["type"] == kind]
+    assert set(described[key]) == set(section.model_fields)
+
+
+def test_the_shipped_file_shows_the_defaults_of_the_elasticsearch_sink() -> None:
+    (described,) = [part for part in _described_parts() if part["type"] == "elasticsearch"]
+    read = ElasticsearchSinkConfig.model_validate(described | {"auth": None, "spool": None})
+    assert read == ElasticsearchSinkConfig(type="elasticsearch", hosts=described["hosts"])
+    assert SpoolConfig.model_validate(described["spool"]) == SpoolConfig(path=described["spool"]["path"])
+
+
+def test_files_that_a_sink_reads_count_from_the_configuration_files_folder(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(
+        "sources: [{type: stdin}]\ncluster: {type: simulated}\nsinks: [{type: elasticsearch, hosts: ['https://es'],\n"
+        "  auth: {api_key_file: key}, tls: {ca: ca.pem}, dead_letters: refused, spool: {path: spool}}]\n"
+    )
+    (sink,) = _read(path=path).sinks
+    assert isinstance(sink, ElasticsearchSinkConfig)
+    assert sink.auth is not None and sink.spool is not None
+    assert (sink.auth.api_key_file, sink.tls.ca) == (tmp_path / "key", tmp_path / "ca.pem")
+    assert (sink.dead_letters, sink.spool.path) == (Path("refused"), Path("spool"))
 
 
 @pytest.mark.parametrize("section", [name for name in Settings.model_fields if name not in ("patterns",)])
@@ -113,7 +160,7 @@ def test_files_that_are_read_count_from_the_configuration_files_folder(tmp_path:
     assert settings.cluster.nodes == tmp_path / "etc" / "nodes.yaml"
     assert settings.policies == [tmp_path / "etc" / "p", Path("/abs/p")]
     assert settings.patterns == [tmp_path / "etc" / "q"]
-    assert settings.sinks[0].path == Path("out.ndjson")
+    assert settings.sinks[0].place == "out.ndjson"
 
 
 @pytest.mark.parametrize("text", ["", "a", "- a", "a: 1\n---\nb: 2\n"])

@@ -277,6 +277,17 @@ async def test_a_full_disk_leaves_no_half_record_and_is_worth_another_try(path: 
     await records.close()
 
 
+async def test_what_a_killed_process_wrote_counts_as_there_once_it_is_on_the_disk(
+    path: Path, forced: list[Path]
+) -> None:
+    put(path, orjson.dumps(record(1).document) + b"\n")
+    records = sink(path)
+    await records.write([record(1)])
+    assert path in forced
+    assert await ids(records) == ["r/1"]
+    await records.close()
+
+
 async def test_a_device_without_room_is_told_in_words() -> None:
     """/dev/full is no regular file: records on it could neither be read back nor rotated."""
     with pytest.raises(SinkError, match=r"cannot be written to /dev/full: it is not a regular file") as caught:

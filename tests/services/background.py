@@ -1,0 +1,127 @@
+"""Services that go on when the command that started them is done, and how they are found again."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.services.artifacts import cache
+from tests.services.identities import Identity
+from tests.services.locks import locked
+from tests.services.processes import Command, Launch, Process, detached, end
+from tests.services.server import Server
+from tests.services.table import SERVICES
+
+START_LIMIT = 1800.0
+"""Seconds that another start, with its fetches, is waited for."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service in the background. Its folder, data and log in it, goes with it."""
+
+    name: str
+    identity: Identity
+    folder: Path
+    addresses: Mapping[str, str]
+
+    def __str__(self) -> str:
+        told = ", ".join(self.addresses.values())
+        return f"{self.name:<15}{told:<25} pid {self.identity.pid}, log {self.folder / 'log'}"
+
+
+class Background:
+    """The services of this user, in a state file: each with its process, told apart by its start from any later one."""
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        services: Mapping[str, Callable[[Path, Launch], Server]] = SERVICES,
+    ) -> None:
+        self._root = (root or cache()) / "run"
+        self._services = services
+
+    def running(self) -> list[Running]:
+        """Return what runs now."""
+        return [service for service in self._read().values() if service.identity.alive()]
+
+    def start(self, tell: Tell) -> list[Running]:
+        """Start what does not run yet and return all that runs, ready.
+
+        Raises MissingError, DamagedError, StartError, and TimeoutError when another start takes too long.
+        """
+        with self._alone("starting or stopping services"):
+            for name in self._services:
+                found = self._read().get(name)
+                if found and found.identity.alive():
+                    tell(f"{name} is running already")
+                    continue
+                if found:
+                    tell(f"{name} had been started and is gone; it is started anew")
+                    self._forget(found)
+                tell(f"starting {name}")
+                self._start(name)
+            return self.running()
+
+    def stop(self, tell: Tell) -> None:
+        """Stop what runs and remove its data; what has ended by itself is forgotten, and nothing else is touched."""
+        with self._alone("starting or stopping services"):
+            for service in reversed(self._read().values()):
+                alive = service.identity.alive()
+                end(service.identity)
+                self._forget(service)
+                tell(f"stopped {service.name}" if alive else f"{service.name} was not running any more")
+
+    def _start(self, name: str) -> None:
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._root))
+        folder.chmod(0o755)
+
+        def recorded(command: Command) -> Process:
+            process = detached(command)
+            # Known before it is ready: whoever is killed while waiting for it leaves nothing unknown behind.
+            self._write({**self._read(), name: Running(name, process.identity, folder, server.addresses)})
+            return process
+
+        server = self._services[name](folder, recorded)
+        try:
+            server.start()
+        except BaseException:
+            server.stop()
+            self._write({known: service for known, service in self._read().items() if known != name})
+            shutil.rmtree(folder)
+            raise
+
+    def _forget(self, service: Running) -> None:
+        shutil.rmtree(service.folder, ignore_errors=True)
+        self._write({name: known for name, known in self._read().items() if name != service.name})
+
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with locked(self._root / ".lock", START_LIMIT, what):
+            yield
+
+    @property
+    def _state(self) -> Path:
+        return self._root / "services.json"
+
+    def _read(self) -> dict[str, Running]:
+        try:
+            found = json.loads(self._state.read_text())
+        except FileNotFoundError:
+            return {}
+        return {
+            name: Running(name, Identity(**fields["identity"]), Path(fields["folder"]), fields["addresses"])
+            for name, fields in found.items()
+        }
+
+    def _write(self, services: Mapping[str, Running]) -> None:
+        state = {name: asdict(service) | {"folder": str(service.folder)} for name, service in services.items()}
+        written = self._state.with_suffix(".new")
+        written.write_text(json.dumps(state, indent=2) + "\n")
+        written.replace(self._state)
