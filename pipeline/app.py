@@ -54,7 +54,7 @@ from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
 from pipeline.sources.port import Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
-from pipeline.telemetry import FREE_STANDBYS, SPOOLED_BYTES, SPOOLED_RECORDS
+from pipeline.telemetry import FREE_STANDBYS, REFUSED_RECORDS, SPOOLED_BYTES, SPOOLED_RECORDS
 from sinks.base import Record, Sink
 from sinks.elasticsearch import ElasticsearchSink, ElasticsearchSinkConfig
 from sinks.fanout import FanOut
@@ -114,7 +114,7 @@ def open_sink(config: SinkConfig) -> Sink:
         case FileSinkConfig():
             return FileSink(config)
         case ElasticsearchSinkConfig():
-            sink = ElasticsearchSink(config)
+            sink = ElasticsearchSink(config, REFUSED_RECORDS.labels(str(config.dead_letters)).inc)
             return spooled(sink, config.spool) if config.spool else sink
         case _:
             assert_never(config)

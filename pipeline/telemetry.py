@@ -16,6 +16,7 @@ FREE_STANDBYS = Gauge("gpu_rescue_free_standbys", "Warm standbys that could be p
 RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
 SPOOLED_RECORDS = Gauge("gpu_rescue_spooled_records", "Records on the disk that their sink has not taken.", ["spool"])
 SPOOLED_BYTES = Gauge("gpu_rescue_spooled_bytes", "Their size.", ["spool"])
+REFUSED_RECORDS = Counter("gpu_rescue_refused_records", "Records that are in a sink's file of dead letters.", ["file"])
 
 
 def configure_logging(json: bool, level: str = "info") -> None:

@@ -51,9 +51,16 @@ class SpooledSink:
         self._delivery: asyncio.Task[None] | None = None
 
     async def reach(self) -> str:
-        """Reach the destination; tell also how much waits for it."""
+        """Reach the destination; tell also how much waits for it.
+
+        Whatever is wrong with the destination, another try may help: records are safe here while a person is at it.
+        """
         size = await self._work(self._files.probe)
-        return await self._sink.reach() + (f"; {size:,} bytes of records wait in {self._config.path}" if size else "")
+        waiting = f"; {size:,} bytes of records wait in {self._config.path}" if size else ""
+        try:
+            return await self._sink.reach() + waiting
+        except SinkError as error:
+            raise SinkError(f"{error}{waiting}", error.retry_after or _RETRY_AFTER) from error
 
     async def write(self, records: Sequence[Record]) -> None:
         """Return when the destination or the disk has every record; raise SinkError when neither takes them."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 from rich.console import Console
 
 from pipeline.app import build
@@ -20,6 +21,8 @@ from pipeline.cli.options import config, sets, settings_of
 from pipeline.errors import BadInputError, Complaint
 from pipeline.settings import Settings
 from sinks.base import Sink, SinkError
+
+_log = structlog.get_logger()
 
 _SPEED = 600
 _LONGEST_PAUSE = 0.25
@@ -105,9 +108,12 @@ async def _reach(sink: Sink) -> None:
     except SinkError as error:
         if error.retry_after is None:
             raise BadInputError(Complaint("sinks", str(error))) from error
-    with suppress(SinkError):
+        _log.warning("sink.away", error=str(error))
+    try:
         # A sink that spools takes up what an earlier run has left, though no fault comes.
         await sink.write([])
+    except SinkError as error:
+        _log.warning("sink.away", error=str(error))
 
 
 async def _until_stopped(running: Coroutine[None, None, None]) -> None:

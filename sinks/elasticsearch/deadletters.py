@@ -20,14 +20,20 @@ _log = structlog.get_logger()
 _RETRY_AFTER = 10.0
 
 
+def nobody_counts(_: int) -> None:
+    """Where nobody asks how many records were refused."""
+
+
 class DeadLetters:
     """A file of refused records, a JSON document per line: `error` holds the server's reason, `document` the record.
 
     It is not rotated: it is meant to be looked at, and moved away.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, tell: Callable[[int], None] = nobody_counts) -> None:
+        """*tell* is called with how many more there are."""
         self._path = path
+        self._tell = tell
         self._appender = Appender(path, "always", rotate_bytes=sys.maxsize, keep=1)
         self._worker = ThreadPoolExecutor(1, "dead-letters")
 
@@ -39,7 +45,8 @@ class DeadLetters:
         """Return when the records are on the disk, each once; raise SinkError if that fails."""
         for record, answer in refused:
             _log.error("record.refused", id=record.id, error=answer.told, file=str(self._path))
-        await self._work(lambda: self._appender.append([_letter(record, answer) for record, answer in refused]))
+        letters = [_letter(record, answer) for record, answer in refused]
+        self._tell(await self._work(lambda: self._appender.append(letters)))
 
     async def close(self) -> None:
         """Close the file."""

@@ -1,6 +1,6 @@
 """The sink: records into a data stream and back."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from sinks.base import Query, Record
@@ -8,7 +8,7 @@ from sinks.elasticsearch.batches import Batches
 from sinks.elasticsearch.bulk import Bulk
 from sinks.elasticsearch.config import ElasticsearchSinkConfig
 from sinks.elasticsearch.connection import Connection
-from sinks.elasticsearch.deadletters import DeadLetters
+from sinks.elasticsearch.deadletters import DeadLetters, nobody_counts
 from sinks.elasticsearch.install import install
 from sinks.elasticsearch.operations import operation
 from sinks.elasticsearch.reaching import reach
@@ -22,10 +22,11 @@ class ElasticsearchSink:
     a record is there twice, and read once.
     """
 
-    def __init__(self, config: ElasticsearchSinkConfig) -> None:
+    def __init__(self, config: ElasticsearchSinkConfig, tell: Callable[[int], None] = nobody_counts) -> None:
+        """*tell* is called with how many more records were refused and set aside."""
         self._config = config
         self._connection = Connection(config)
-        self._letters = DeadLetters(config.dead_letters)
+        self._letters = DeadLetters(config.dead_letters, tell)
         bulk = Bulk(self._connection, config.data_stream, self._letters, config.retry_seconds)
         self._batches = Batches(bulk.send, config.batch_records, config.batch_bytes, config.batch_seconds)
 

@@ -349,6 +349,14 @@ def test_every_command_has_help_with_an_example(command: str, tmp_path: Path) ->
     assert f"gpu-rescue {command}" in out
 
 
+def test_records_wait_for_a_sink_that_is_away_at_the_start_and_both_are_told(tmp_path: Path) -> None:
+    away = {"type": "elasticsearch", "hosts": ["http://127.0.0.1:1"], "spool": {"path": "spool"}}
+    _, err = _run("run", "--set", f"sinks=[{json.dumps(away)}]", cwd=tmp_path)
+    assert "sink.away" in err
+    assert "http://127.0.0.1:1 cannot be reached" in err
+    assert list((tmp_path / "spool").glob("*.ndjson"))
+
+
 @pytest.mark.parametrize("what", ["config", "record", "policy", "backtest"])
 def test_every_schema_is_a_json_schema(what: str, tmp_path: Path) -> None:
     schema = json.loads(_run("schema", what, cwd=tmp_path)[0])

@@ -175,6 +175,19 @@ async def test_it_is_told_how_much_waits(tmp_path: Path) -> None:
     await sink.close()
 
 
+async def test_what_only_a_person_can_put_right_at_the_destination_may_wait_for_him(tmp_path: Path) -> None:
+    class Unknown(WatchedSink):
+        async def reach(self) -> str:
+            raise SinkError("it does not know us")
+
+    async with spooled(tmp_path, (destination := Unknown())) as sink:
+        destination.away = True
+        await sink.write([record(1)])
+        with pytest.raises(SinkError, match=r"it does not know us; [\d,]+ bytes of records wait in ") as caught:
+            await sink.reach()
+        assert caught.value.retry_after
+
+
 async def test_a_record_that_is_no_document_is_refused_while_it_spools_too(tmp_path: Path) -> None:
     async with spooled(tmp_path, (destination := WatchedSink())) as sink:
         destination.away = True

@@ -160,6 +160,16 @@ async def test_what_the_server_has_put_into_its_failure_store_is_set_aside_too(t
     assert (told, refused(tmp_path)) == (["", ""], ["b"])
 
 
+async def test_it_is_told_how_many_are_set_aside_each_once(tmp_path: Path) -> None:
+    told: list[int] = []
+    letters = DeadLetters(tmp_path / "refused", told.append)
+    bulk = Bulk(Speaking(lambda ids: [{**of_kind("mapping"), "status": 400}] * len(ids)), "records", letters, 5.0)
+    for names in ("ab", "abc"):
+        await bulk.send([operation(record(name)) for name in names])
+    await letters.close()
+    assert told == [2, 1]
+
+
 async def test_what_cannot_be_set_aside_is_not_safe_and_the_others_are(tmp_path: Path) -> None:
     def respond(ids: list[str]) -> Any:
         return [{"status": 400 if name == "b" else 201, "error": {"type": "mapping"}} for name in ids]
