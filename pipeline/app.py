@@ -34,8 +34,10 @@ from pipeline.model.plan import ActionName
 from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings, SinkConfig, SourceConfig, shipped
 from pipeline.sources.file import FileSource, FileSourceConfig
+from pipeline.sources.kafka.settings import KafkaSourceConfig
+from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
-from pipeline.sources.port import Source, Wanted
+from pipeline.sources.port import Search, Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
 from sinks.base import Record, Sink
 from sinks.fanout import FanOut
@@ -90,8 +92,10 @@ def open_sink(config: SinkConfig) -> Sink:
             assert_never(config)
 
 
-def open_source(config: SourceConfig, wanted: Wanted) -> Source:
-    """Open one source."""
+def open_source(
+    config: SourceConfig, wanted: Wanted, searches: Callable[[], Sequence[Search] | None] = lambda: None
+) -> Source:
+    """Open one source; *searches* are for one that can go through blocks of messages with them."""
     match config:
         case FileSourceConfig():
             return FileSource(config, wanted)
@@ -99,6 +103,8 @@ def open_source(config: SourceConfig, wanted: Wanted) -> Source:
             return StdinSource(config, wanted)
         case KmsgSourceConfig():
             return KmsgSource(config, wanted)
+        case KafkaSourceConfig():
+            return KafkaSource(config, wanted, searches)
         case _:
             assert_never(config)
 
@@ -181,7 +187,7 @@ def reloads(
 def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], None], stack: AsyncExitStack) -> App:
     """Construct the whole pipeline; *stack* closes what was opened, last first. Raises BadInputError."""
     matcher = Matcher(open_patterns(settings))
-    sources = [open_source(config, matcher.wanted) for config in settings.sources]
+    sources = [open_source(config, matcher.wanted, matcher.searches) for config in settings.sources]
     clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
     seen = open_cluster(settings, clock)
     acted_on = twin(seen, clock) if settings.dry_run else seen

@@ -18,11 +18,14 @@ from pipeline.enrich.labels import EnrichSettings
 from pipeline.errors import BadInputError, Complaint
 from pipeline.execute.executor import ExecuteSettings
 from pipeline.sources.file import FileSourceConfig
+from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
 from sinks.file import FileSinkConfig
 
 _PREFIX = "GPU_RESCUE_"
+_FILES = ("nodes", "path", "ca", "cert", "key", "password_file")
+"""Keys, of a cluster and of sources and what they are made of, that name files that are read."""
 # Kubernetes puts these into every pod beside a Service of the name gpu-rescue; they are no settings.
 _SERVICE_VARIABLES = ("GPU_RESCUE_SERVICE_", "GPU_RESCUE_PORT")
 
@@ -45,7 +48,9 @@ class SimulatedClusterConfig(Strict):
     )
 
 
-SourceConfig = Annotated[FileSourceConfig | StdinSourceConfig | KmsgSourceConfig, Field(discriminator="type")]
+SourceConfig = Annotated[
+    FileSourceConfig | StdinSourceConfig | KmsgSourceConfig | KafkaSourceConfig, Field(discriminator="type")
+]
 ClusterConfig = SimulatedClusterConfig
 SinkConfig = FileSinkConfig
 
@@ -168,9 +173,11 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     for key in ("policies", "patterns"):
         if isinstance(data.get(key), list):
             data[key] = [placed(value) for value in data[key]]
-    for section in (data.get("cluster"), *_sections(data.get("sources"))):
+    sources = [source for source in _sections(data.get("sources")) if isinstance(source, dict)]
+    inner = [source.get(key) for source in sources for key in ("tls", "sasl")]
+    for section in (data.get("cluster"), *sources, *inner):
         if isinstance(section, dict):
-            section.update({key: placed(section[key]) for key in ("nodes", "path") if key in section})
+            section.update({key: placed(section[key]) for key in _FILES if key in section})
 
 
 def _sections(value: Any) -> list[Any]:

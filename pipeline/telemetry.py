@@ -2,9 +2,10 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 LINES = Counter("gpu_rescue_lines", "Kernel log lines taken out of deliveries that passed the cheap test.")
 PROBLEMS = Counter("gpu_rescue_decode_problems", "Messages that were not whole or not clean.", ["problem"])
@@ -13,6 +14,25 @@ SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reaso
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
 UNKNOWN_DRIVER_LINES = Counter("gpu_rescue_unknown_driver_lines", "NVIDIA driver lines that no pattern knew.")
 RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
+KAFKA_MESSAGES = Counter("gpu_rescue_kafka_messages", "Messages read from Kafka, noise included.", ["group"])
+KAFKA_LAG = Gauge(
+    "gpu_rescue_kafka_lag",
+    "Messages of a partition of ours that are not yet dealt with.",
+    ["group", "topic", "partition"],
+)
+KAFKA_SET_ASIDE = Counter("gpu_rescue_kafka_set_aside", "Damaged batches, which nobody can read.", ["group", "topic"])
+KAFKA_SKIPPED = Counter(
+    "gpu_rescue_kafka_skipped", "Offsets that were gone from the topic before they were read.", ["group", "topic"]
+)
+KAFKA_COMMITS = Counter("gpu_rescue_kafka_commits", "Commits of offsets.", ["group", "outcome"])
+KAFKA_REBALANCES = Counter("gpu_rescue_kafka_rebalances", "Times that our partitions were given out anew.", ["group"])
+KAFKA_UP = Gauge("gpu_rescue_kafka_up", "Whether the cluster answers.", ["group"])
+
+
+def forget(gauge: Gauge, *labels: object) -> None:
+    """Tell no more of what is not ours any more."""
+    with suppress(KeyError):
+        gauge.remove(*labels)
 
 
 def configure_logging(json: bool, level: str = "info") -> None:
