@@ -4,7 +4,7 @@ aiokafka (0.14) makes a record of each message, in 2.5 µs. Here the cheap test'
 was decompressed, and only the messages in which they find something are taken out. For that a consumer's fetcher is
 given other names for two of aiokafka's classes, in a copy of the one method that makes them; nothing of aiokafka itself
 is changed, and no other consumer. Whatever is not a plain batch of the present format (old formats, transactions,
-control batches) goes through aiokafka's own classes, a batch at a time.
+control batches), or is a small one, goes through aiokafka's own classes, a batch at a time.
 
 `install` first tries all this on batches made by hand, beside aiokafka's own way. It raises UnsuitableError where the
 two differ, or where aiokafka is none that was tried: its public interface then serves.
@@ -47,6 +47,8 @@ _PARAMETERS = (
 _LENGTH, _MAGIC, _ATTRIBUTES, _LAST_OFFSET, _COUNT, _RECORDS = 8, 16, 22, 23, 57, 61
 _OVERHEAD = 12
 _CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
+_FEW = 6
+"""Messages of a batch for fewer of which the searches cost more than they spare."""
 _MOST_OFFSETS = 1_000_000
 """Offsets in a batch: a damaged header may say any number, and none is believed that skips more than this."""
 
@@ -128,7 +130,8 @@ class SievedRecords(PartitionRecords):  # type: ignore[misc]
                 yield [self._set_aside(data, after, error)]
 
     def _is_plain(self, data: bytes) -> bool:
-        return data[_MAGIC] == 2 and not data[_ATTRIBUTES] & (_TRANSACTIONAL | _CONTROL)
+        ordinary = data[_MAGIC] == 2 and not data[_ATTRIBUTES] & (_TRANSACTIONAL | _CONTROL)
+        return ordinary and int.from_bytes(data[_COUNT:_RECORDS], "big") >= _FEW
 
     def _plain(self, data: bytes) -> Iterator[Any]:
         searches = self._sieve.searches()
