@@ -197,6 +197,11 @@ def install(consumer: AIOKafkaConsumer, sieve: Sieve) -> None:
     setattr(fetcher, _METHOD, MethodType(copied, fetcher))
 
 
+async def close_connections(consumer: AIOKafkaConsumer) -> None:
+    """Close what a consumer whose `stop` has given up half-way leaves open."""
+    await consumer._client.close()
+
+
 @cache
 def check() -> None:
     """Raise UnsuitableError unless the installed aiokafka is one that this was tried with, and behaves as it did."""

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 )
 
 from pipeline import telemetry
-from pipeline.sources.kafka.fast import Sieve, UnsuitableError, install
+from pipeline.sources.kafka.fast import Sieve, UnsuitableError, close_connections, install
 from pipeline.sources.kafka.messages import Message, Unreadable
 from pipeline.sources.kafka.partitions import Partitions
 from pipeline.sources.kafka.reach import ANSWER_LIMIT, described
@@ -26,6 +26,8 @@ from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kafka.slow import PublicWay
 
 _log = structlog.get_logger()
+_END_LIMIT = 5.0
+"""Seconds that the last commit, and then leaving the group, may take."""
 
 
 class Session(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -77,9 +79,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
                 # aiokafka has gone on behind it; brokers of this century send a batch whole, whatever its size.
                 _log.error("kafka.too-large", error=str(error))
 
-    async def commit(self) -> dict[TopicPartition, int]:
-        """Commit what is safe and return it. Raises KafkaError, TimeoutError."""
-        async with asyncio.timeout(ANSWER_LIMIT), self._commits:
+    async def commit(self, limit: float = ANSWER_LIMIT) -> dict[TopicPartition, int]:
+        """Commit what is safe and return it. Raises KafkaError, TimeoutError after *limit* seconds."""
+        async with asyncio.timeout(limit), self._commits:
             safe = self.partitions.safe(await self._positions())
             if due := self.partitions.due(safe):
                 await self.consumer.commit(due)
@@ -95,12 +97,14 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def stop(self) -> None:
         """Commit what is safe and leave the group, as far as the cluster answers."""
-        await self._try_to_commit("end")
-        try:
-            async with asyncio.timeout(ANSWER_LIMIT):
-                await self.consumer.stop()
-        except (TimeoutError, KafkaError) as error:
-            _log.warning("kafka.unclean-end", error=repr(error))
+        await self._try_to_commit("end", _END_LIMIT)
+        # aiokafka may end with the cancellation of a task of its own, which is none of ours.
+        ending = asyncio.create_task(self.consumer.stop())
+        await asyncio.wait({ending}, timeout=_END_LIMIT)
+        if not ending.done() or ending.cancelled() or ending.exception():
+            ending.cancel()
+            await asyncio.wait({ending}, timeout=_END_LIMIT)
+            await close_connections(self.consumer)
         self._forget()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
@@ -123,9 +127,9 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
             telemetry.forget(telemetry.KAFKA_LAG, self._config.group_id, tp.topic, tp.partition)
         self.partitions.drop()
 
-    async def _try_to_commit(self, when: str) -> None:
+    async def _try_to_commit(self, when: str, limit: float = ANSWER_LIMIT) -> None:
         try:
-            await self.commit()
+            await self.commit(limit)
         except (TimeoutError, KafkaError) as error:
             telemetry.KAFKA_COMMITS.labels(self._config.group_id, "failed").inc()
             _log.warning("kafka.uncommitted", when=when, error=repr(error), effect="what came since comes again")

@@ -8,7 +8,7 @@ from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaE
 from pipeline.sources.kafka.fast import Sieve
 from pipeline.sources.kafka.messages import Message, Unreadable
 
-_REFETCHED = 1.0
+_REFETCHED = 0.3
 _ROUNDS = 5
 _WITHOUT_PAUSE = 256
 

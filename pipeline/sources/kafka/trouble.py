@@ -41,6 +41,7 @@ _EXPLAIN_NOTHING = (
     NodeNotReadyError,
     TimeoutError,
 )
+_MAYBE_ANOTHER_LISTENER = "see that the cluster is up, and whether tls and sasl are as this listener wants them"
 _listening: ContextVar["Listener | None"] = ContextVar("listening", default=None)
 
 
@@ -119,8 +120,8 @@ def explained(config: KafkaSourceConfig, error: BaseException) -> BadInputError 
         if told := _mended_by_time(cause):
             return TemporaryError(str(Complaint(config.place, *told)), timedelta(seconds=_FIRST_PAUSE))
     words = str(error) or type(error).__name__
-    remedy = "see that the cluster is up, and whether the listener wants TLS or SASL"
-    return TemporaryError(str(Complaint(config.place, words, remedy)), timedelta(seconds=_FIRST_PAUSE))
+    told = Complaint(config.place, words, _MAYBE_ANOTHER_LISTENER)
+    return TemporaryError(str(told), timedelta(seconds=_FIRST_PAUSE))
 
 
 def _mended_by_people(config: KafkaSourceConfig, error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911
@@ -157,6 +158,8 @@ def _mended_by_time(error: BaseException) -> tuple[str, str] | None:
             return f"the name is not known: {error.strerror}", "check bootstrap_servers"
         case TimeoutError():
             return "there is no answer", "see that the broker runs and that the network lets us through"
+        case ConnectionError():
+            return "the connection was closed", _MAYBE_ANOTHER_LISTENER
         case OSError():
             return f"the connection failed: {error.strerror or error}", "see that the broker runs"
     return None

@@ -137,9 +137,7 @@ async def test_a_key_that_looks_like_a_host_name_is_the_node(kafka: Kafka, topic
 async def test_a_reader_that_is_slow_holds_back_what_is_fetched(kafka: Kafka, topic: str) -> None:
     value = b"NVRM" + b"." * 50_000
     await produce(kafka.address, topic, [value] * 100)
-    settings = config(
-        kafka.address, topic, group_id=group(), fetch_bytes=64 * 1024, partition_fetch_bytes=64 * 1024
-    )
+    settings = config(kafka.address, topic, group_id=group(), fetch_bytes=64 * 1024, partition_fetch_bytes=64 * 1024)
     source = source_of(settings)
     first = await anext(source.deliveries())
     await asyncio.sleep(2)
