@@ -1,11 +1,12 @@
 """A Kafka source that is read in the background of a test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
+from pipeline.sources.kafka import fast
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.port import Delivery
@@ -94,3 +95,27 @@ async def eventually(condition: Callable[[], Any]) -> None:
                 if await found if asyncio.iscoroutine(found) else found:
                     return
             await asyncio.sleep(0.1)
+
+
+@contextmanager
+def going(way: str) -> Iterator[None]:
+    """Let sources go one of the two ways through what was fetched; the slow one as with an aiokafka that is unknown."""
+    tried = fast.TRIED
+    fast.TRIED = tried if way == "fast" else ()
+    fast.check.cache_clear()
+    try:
+        yield
+    finally:
+        fast.TRIED = tried
+        fast.check.cache_clear()
+
+
+async def at_the_end(reader: Reader, end: int) -> None:
+    """Return once the source has gone through all of a topic of one partition."""
+
+    async def reached() -> bool:
+        session = reader.source._session
+        partitions = list(session.partitions) if session else []
+        return bool(session and partitions and await session.consumer.position(partitions[0]) == end)
+
+    await eventually(reached)
