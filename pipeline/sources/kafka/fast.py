@@ -216,5 +216,9 @@ def check() -> None:
         raise UnsuitableError(f"aiokafka's {_METHOD} is not what it was")
     if tuple(inspect.signature(PartitionRecords).parameters) != _PARAMETERS:
         raise UnsuitableError("aiokafka's PartitionRecords is not what it was")
-    if told := differences():
+    try:
+        told = differences()
+    except Exception as error:
+        raise UnsuitableError(f"it cannot be tried: {error!r}") from error
+    if told:
         raise UnsuitableError(f"its batches are read otherwise: {told}")

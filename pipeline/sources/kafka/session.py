@@ -62,7 +62,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             install(self.consumer, self._sieve)
         except UnsuitableError as error:
-            _warn_once(str(error))
+            warn_once(str(error))
             self._take = PublicWay(self.consumer, self._sieve).take
         self.consumer.subscribe(self._config.topics, listener=self)
 
@@ -174,5 +174,6 @@ def _named(partitions: "set[TopicPartition] | list[TopicPartition]") -> list[str
 
 
 @cache
-def _warn_once(why: str) -> None:
+def warn_once(why: str) -> None:
+    """Tell that the fast way cannot be gone; each reason once, whatever the number of sources and sessions."""
     _log.warning("kafka.slow-intake", reason=why, effect="every message is read by aiokafka's public interface")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline.sources.kafka import fast
+from pipeline.sources.kafka import session as sessions
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.port import Delivery
@@ -103,6 +104,7 @@ def going(way: str) -> Iterator[None]:
     tried = fast.TRIED
     fast.TRIED = tried if way == "fast" else ()
     fast.check.cache_clear()
+    sessions.warn_once.cache_clear()
     try:
         yield
     finally:

@@ -5,10 +5,11 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from tests.integration.kafka.reading import config, eventually, reading, source_of
+from tests.integration.kafka.reading import config, eventually, going, reading, source_of
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import Sent, committed, end_of, produce
 
@@ -145,3 +146,12 @@ async def test_a_reader_that_is_slow_holds_back_what_is_fetched(kafka: Kafka, to
     assert source.read < 20
     await source.close()
     assert await end_of(kafka.address, topic) == 100
+
+
+async def test_an_unknown_aiokafka_is_told_once_and_read_by_its_public_interface(kafka: Kafka, topic: str) -> None:
+    await produce(kafka.address, topic, MESSAGES)
+    with going("slow"), structlog.testing.capture_logs() as told:
+        for _ in range(2):
+            async with reading(config(kafka.address, topic, group_id=group())) as reader:
+                await reader.has(3)
+    assert [each["log_level"] for each in told if each["event"] == "kafka.slow-intake"] == ["warning"]
