@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `python -m benchmarks`."""
 
-from benchmarks import decode, match, pipeline
+from benchmarks import decode, kafka, match, pipeline
 
-for benchmark in (match, decode, pipeline):
+for benchmark in (match, decode, pipeline, kafka):
     print(f"\n{benchmark.__name__.removeprefix('benchmarks.')}\n")
     benchmark.main()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pipeline.errors import BadInputError
 from pipeline.settings import Settings, SimulatedClusterConfig, read_settings, shipped
 from pipeline.sources.file import FileSourceConfig
+from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
 from sinks.file import FileSinkConfig
@@ -34,7 +35,15 @@ def test_the_shipped_file_holds_every_key_with_its_default(section: str) -> None
 
 
 @pytest.mark.parametrize(
-    "part", [FileSourceConfig, StdinSourceConfig, KmsgSourceConfig, FileSinkConfig, SimulatedClusterConfig]
+    "part",
+    [
+        FileSourceConfig,
+        StdinSourceConfig,
+        KmsgSourceConfig,
+        KafkaSourceConfig,
+        FileSinkConfig,
+        SimulatedClusterConfig,
+    ],
 )
 def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel]) -> None:
     (kind,) = get_args(part.model_fields["type"].annotation)
@@ -43,6 +52,29 @@ def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel
     parts = [*sections["sources"], *sections["sinks"], sections["cluster"]]
     written = [set(described) for described in parts if described["type"] == kind]
     assert set(part.model_fields) in written
+
+
+def test_the_example_shows_every_key_of_the_kafka_source_and_its_defaults() -> None:
+    example = shipped() / "examples" / "kafka-elasticsearch.yaml"
+    (written,) = yaml.safe_load(example.read_text())["sources"]
+    assert set(written) == set(KafkaSourceConfig.model_fields)
+    (source,) = _read(path=example).sources
+    least = {key: written[key] for key in ("bootstrap_servers", "topics", "dead_letter_file")}
+    assert source == KafkaSourceConfig.model_validate(least)
+
+
+def test_files_of_a_kafka_source_count_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(
+        "sources: [{type: kafka, bootstrap_servers: ['kafka:9092'], topics: [logs], tls: {ca: ca.pem, cert: c, key: k},\n"
+        "           sasl: {username: u, password_file: secret}, dead_letter_file: aside}]\n"
+        "cluster: {type: simulated}\nsinks: [{type: file, path: records}]\n"
+    )
+    (source,) = _read(path=path).sources
+    assert isinstance(source, KafkaSourceConfig)
+    assert source.tls and source.sasl
+    assert (source.tls.ca, source.sasl.password_file) == (tmp_path / "ca.pem", tmp_path / "secret")
+    assert source.dead_letter_file == Path("aside")
 
 
 @pytest.mark.parametrize("section", [name for name in Settings.model_fields if name not in ("patterns",)])

@@ -29,7 +29,7 @@ from pipeline.sources.kafka.messages import Unreadable, Wanted
 from pipeline.sources.port import Search
 from pipeline.sources.port import Wanted as Test
 
-TRIED = ("0.14.",)
+TRIED: tuple[str, ...] = ("0.14.",)
 """Beginnings of the versions of aiokafka that this was tried with."""
 
 _METHOD = "_proc_fetch_request"

@@ -120,8 +120,8 @@ def explained(config: KafkaSourceConfig, error: BaseException) -> BadInputError 
         if told := _mended_by_time(cause):
             return TemporaryError(str(Complaint(config.place, *told)), timedelta(seconds=_FIRST_PAUSE))
     words = str(error) or type(error).__name__
-    told = Complaint(config.place, words, _MAYBE_ANOTHER_LISTENER)
-    return TemporaryError(str(told), timedelta(seconds=_FIRST_PAUSE))
+    closed = Complaint(config.place, words, _MAYBE_ANOTHER_LISTENER)
+    return TemporaryError(str(closed), timedelta(seconds=_FIRST_PAUSE))
 
 
 def _mended_by_people(config: KafkaSourceConfig, error: BaseException) -> tuple[str, str] | None:  # noqa: PLR0911

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -20,7 +21,7 @@ from tests.services.kafka.messages import Sent, committed, produce
 from tests.services.kafka.topics import create_topic
 
 CRC, ATTRIBUTES, RECORDS = 17, 21, 61
-ODD = {
+ODD: dict[str, bytes | Sent] = {
     "a tombstone": Sent(None, key=b"gpu-1"),
     "an empty one": b"",
     "900 KB": b'{"host":"gpu-1","msg":"' + b"x" * 900_000 + b'NVRM: Xid (PCI:0000:3b:00): 79, fell"}',
@@ -32,7 +33,7 @@ ODD = {
 
 @pytest.mark.parametrize("codec", [None, "lz4"])
 async def test_odd_messages_stop_nothing(kafka: Kafka, topic: str, way: str, codec: str | None) -> None:
-    messages = [message for odd in ODD.values() for message in (odd, b"NVRM between")]
+    messages: list[bytes | Sent] = [message for odd in ODD.values() for message in (odd, b"NVRM between")]
     settings = config(kafka.address, topic, group_id=f"group-{uuid.uuid4().hex[:12]}")
     await produce(kafka.address, topic, messages, compression_type=codec)
     async with reading(settings) as reader:
@@ -68,7 +69,8 @@ def misshapen(batch: bytes) -> bytes:
 
 def with_checksum(batch: bytes, size: int) -> bytes:
     batch = batch[:size]
-    return batch[:CRC] + calc_crc32c(batch[ATTRIBUTES:]).to_bytes(4, "big") + batch[ATTRIBUTES:]
+    checksum: bytes = calc_crc32c(batch[ATTRIBUTES:]).to_bytes(4, "big")
+    return batch[:CRC] + checksum + batch[ATTRIBUTES:]
 
 
 @pytest.mark.parametrize("damage", [flipped, garbled, misshapen])
@@ -132,7 +134,7 @@ async def _with_a_damaged_batch(broker: Kafka, topic: str, damage: Callable[[byt
     return batches[1]
 
 
-async def _first_of(address: str, topic: str) -> object:
+async def _first_of(address: str, topic: str) -> Any:
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=address, auto_offset_reset="earliest")
     await consumer.start()
     try:

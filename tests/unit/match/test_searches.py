@@ -1,6 +1,7 @@
 """Searches over a block of messages: no message that can hold a fault is without a place, and noise has few."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def split(literal: str, between: list[bytes]) -> bytes:
     return b"".join(parts) + literal[len(parts) :].encode()
 
 
-def has_place(message: bytes, rules: list[tuple[str, ...]]) -> bool:
+def has_place(message: bytes, rules: Sequence[tuple[str, ...]]) -> bool:
     block = BETWEEN + message + BETWEEN
     found = searches(rules)
     assert found is not None
