@@ -66,7 +66,7 @@ def test_the_example_shows_every_key_of_the_kafka_source_and_its_defaults() -> N
 def test_files_of_a_kafka_source_count_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     path.write_text(
-        "sources: [{type: kafka, bootstrap_servers: ['kafka:9092'], topics: [logs], tls: {ca: ca.pem, cert: c, key: k},\n"
+        "sources: [{type: kafka, bootstrap_servers: ['kafka:9092'], topics: [logs], tls: {ca: ca.pem},\n"
         "           sasl: {username: u, password_file: secret}, dead_letter_file: aside}]\n"
         "cluster: {type: simulated}\nsinks: [{type: file, path: records}]\n"
     )

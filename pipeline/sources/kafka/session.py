@@ -45,9 +45,17 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         self._sieve = sieve
         self._take = self.consumer.getone
         self._commits = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Reach the cluster and see that there are topics to read. Raises KafkaError, TimeoutError, OSError."""
+        # Not cancelled with whoever waits: aiokafka would leave a connection open.
+        self._starting = asyncio.create_task(self._start())
+        await asyncio.wait({self._starting})
+        self._starting.result()
+
+    async def _start(self) -> None:
         async with asyncio.timeout(self._config.answer_timeout.total_seconds()):
             await self.consumer.start()
         _, partitions = await described(self._config)
@@ -98,14 +106,17 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
     async def stop(self) -> None:
         """Commit what is safe and leave the group, as far as the cluster answers."""
         await self._try_to_commit("end", _END_LIMIT)
-        # aiokafka may end with the cancellation of a task of its own, which is none of ours.
-        ending = asyncio.create_task(self.consumer.stop())
-        await asyncio.wait({ending}, timeout=_END_LIMIT)
-        if not ending.done() or ending.cancelled() or ending.exception():
-            ending.cancel()
-            await asyncio.wait({ending}, timeout=_END_LIMIT)
-            await close_connections(self.consumer)
+        # Whoever is cancelled here calls again, and aiokafka would then do nothing.
+        self._ending = self._ending or asyncio.create_task(self._end())
+        await asyncio.wait({self._ending})
         self._forget()
+
+    async def _end(self) -> None:
+        if self._starting is not None:
+            await _ended(self._starting)
+        # aiokafka may end with the cancellation of a task of its own, which is none of ours.
+        if not await _ended(asyncio.create_task(self.consumer.stop())):
+            await close_connections(self.consumer)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let what is in hand come to its end, as long as the group can wait, and commit it."""
@@ -167,6 +178,15 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
     def _seek(self, tp: TopicPartition, offset: int) -> None:
         if tp in self.consumer.assignment():
             self.consumer.seek(tp, offset)
+
+
+async def _ended(task: asyncio.Task[None]) -> bool:
+    """Wait for a task, and cancel it if it takes too long; tell whether it came to its end."""
+    await asyncio.wait({task}, timeout=_END_LIMIT)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_END_LIMIT)
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def _named(partitions: "set[TopicPartition] | list[TopicPartition]") -> list[str]:

@@ -191,12 +191,14 @@ class KafkaSource:
         await asyncio.sleep(pause)
 
     async def _end_session(self) -> None:
-        session, watch = self._session, self._watch
-        self._session = self._watch = None
-        if watch is not None:
-            await watch.stop()
-        if session is not None:
+        if self._watch is not None:
+            await self._watch.stop()
+            self._watch = None
+        if (session := self._session) is not None:
             await session.stop()
+            # Known until then: the reader may be cancelled here, and then the source is closed by somebody else.
+            if self._session is session:
+                self._session = None
 
     def _says(self, trouble: str | None) -> None:
         """The watch says what is wrong, None when nothing is."""

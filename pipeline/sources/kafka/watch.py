@@ -19,6 +19,8 @@ _log = structlog.get_logger()
 STUCK_AFTER = 120.0
 """Seconds in which nothing comes, though there are messages and somebody waits for them, before all begins anew."""
 
+_FIRST_LOOK = 1.0
+
 
 class StuckError(Exception):
     """Messages are there and do not come, for no reason that aiokafka tells."""
@@ -57,15 +59,18 @@ class Watch:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        pause = _FIRST_LOOK
         while True:
-            await asyncio.sleep(self._config.commit_every.total_seconds())
+            await asyncio.sleep(pause)
+            pause = self._config.commit_every.total_seconds()
             self._count()
             try:
-                await self._look()
+                await self.look()
             except (KafkaError, TimeoutError, OSError) as error:
                 self._troubled(error)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Commit, measure, and say how it stands. Raises KafkaError, TimeoutError, OSError when nothing answers."""
         looked, self._looked = self._looked, time.monotonic()
         try:
             safe = await self._session.commit()

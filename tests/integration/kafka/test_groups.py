@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.sources.kafka.settings import KafkaSourceConfig
+from pipeline.sources.kafka.watch import StuckError
 from pipeline.telemetry import KAFKA_REBALANCES
 from tests.integration.kafka.reading import Reader, config, eventually, reading
 from tests.services.kafka.broker import Kafka
@@ -140,6 +141,19 @@ async def test_a_broker_that_goes_away_and_comes_back_is_told_and_costs_nothing(
         await eventually(lambda: reader.source.trouble is None)
     for partition in range(PARTITIONS):
         assert await committed(own_kafka.address, topic, topic, partition) == 20
+
+
+async def test_a_session_that_is_stuck_is_replaced_by_another(kafka: Kafka, topic: str) -> None:
+    settings = config(kafka.address, topic, group_id=topic)
+    async with reading(settings) as reader:
+        await produce(kafka.address, topic, [b"NVRM 1"])
+        await reader.has(1)
+        session = reader.source._session
+        reader.source._restart(StuckError("it is stuck"))
+        await reader.until(lambda: reader.source._session not in (session, None))
+        await produce(kafka.address, topic, [b"NVRM 2"])
+        await reader.has(2)
+    assert reader.payloads == [b"NVRM 1", b"NVRM 2"]
 
 
 async def test_a_source_closes_although_the_broker_is_away(own_kafka: Kafka) -> None:
