@@ -51,8 +51,10 @@ from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings, SinkConfig, SourceConfig, shipped
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
+from pipeline.sources.kafka.settings import KafkaSourceConfig
+from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
-from pipeline.sources.port import Source, Wanted
+from pipeline.sources.port import Search, Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
 from pipeline.telemetry import FREE_STANDBYS, SPOOLED_BYTES, SPOOLED_RECORDS
 from sinks.base import Record, Sink
@@ -136,8 +138,10 @@ def elasticsearch_sinks(settings: Settings) -> list[ElasticsearchSink]:
     return [ElasticsearchSink(config) for config in settings.sinks if isinstance(config, ElasticsearchSinkConfig)]
 
 
-def open_source(config: SourceConfig, wanted: Wanted) -> Source:
-    """Open one source."""
+def open_source(
+    config: SourceConfig, wanted: Wanted, searches: Callable[[], Sequence[Search] | None] = lambda: None
+) -> Source:
+    """Open one source; *searches* are for one that can go through blocks of messages with them."""
     match config:
         case FileSourceConfig():
             return FileSource(config, wanted)
@@ -145,6 +149,8 @@ def open_source(config: SourceConfig, wanted: Wanted) -> Source:
             return StdinSource(config, wanted)
         case KmsgSourceConfig():
             return KmsgSource(config, wanted)
+        case KafkaSourceConfig():
+            return KafkaSource(config, wanted, searches)
         case _:
             assert_never(config)
 
@@ -154,7 +160,7 @@ def open_inlet(config: SourceConfig) -> Inlet | None:
     match config:
         case FileSourceConfig():
             return FileInlet(config.path) if config.follow else None
-        case StdinSourceConfig() | KmsgSourceConfig():
+        case StdinSourceConfig() | KmsgSourceConfig() | KafkaSourceConfig():
             return None
         case _:
             assert_never(config)
@@ -281,7 +287,7 @@ def reloads(
 def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], None], stack: AsyncExitStack) -> App:
     """Construct the whole pipeline; *stack* closes what was opened, last first. Raises BadInputError."""
     matcher = Matcher(open_patterns(settings))
-    sources = [open_source(config, matcher.wanted) for config in settings.sources]
+    sources = [open_source(config, matcher.wanted, matcher.searches) for config in settings.sources]
     clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
     seen = open_cluster(settings, clock)
     stage = twin(seen, clock)

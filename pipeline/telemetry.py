@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -16,6 +17,25 @@ FREE_STANDBYS = Gauge("gpu_rescue_free_standbys", "Warm standbys that could be p
 RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
 SPOOLED_RECORDS = Gauge("gpu_rescue_spooled_records", "Records on the disk that their sink has not taken.", ["spool"])
 SPOOLED_BYTES = Gauge("gpu_rescue_spooled_bytes", "Their size.", ["spool"])
+KAFKA_MESSAGES = Counter("gpu_rescue_kafka_messages", "Messages read from Kafka, noise included.", ["group"])
+KAFKA_LAG = Gauge(
+    "gpu_rescue_kafka_lag",
+    "Messages of a partition of ours that are not yet dealt with.",
+    ["group", "topic", "partition"],
+)
+KAFKA_SET_ASIDE = Counter("gpu_rescue_kafka_set_aside", "Damaged batches, which nobody can read.", ["group", "topic"])
+KAFKA_SKIPPED = Counter(
+    "gpu_rescue_kafka_skipped", "Offsets that were gone from the topic before they were read.", ["group", "topic"]
+)
+KAFKA_COMMITS = Counter("gpu_rescue_kafka_commits", "Commits of offsets.", ["group", "outcome"])
+KAFKA_REBALANCES = Counter("gpu_rescue_kafka_rebalances", "Times that our partitions were given out anew.", ["group"])
+KAFKA_UP = Gauge("gpu_rescue_kafka_up", "Whether the cluster answers.", ["group"])
+
+
+def forget(gauge: Gauge, *labels: object) -> None:
+    """Tell no more of what is not ours any more."""
+    with suppress(KeyError):
+        gauge.remove(*labels)
 
 
 def configure_logging(json: bool, level: str = "info") -> None:
