@@ -1,5 +1,6 @@
-"""A sink that a test can look into, and that can be away."""
+"""Sinks that a test can look into, and that can be away."""
 
+import asyncio
 from collections.abc import Sequence
 
 from sinks.base import Record, SinkError
@@ -25,3 +26,15 @@ class WatchedSink(MemorySink):
             assert (record.time, record.document) == (before.time, before.document), f"{record.id} was another one"
             if before is record:
                 self.records.append(record)
+
+
+class Gate(WatchedSink):
+    """A sink that answers nothing until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = asyncio.Event()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        await self.opened.wait()
+        await super().write(records)
