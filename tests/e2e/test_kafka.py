@@ -98,6 +98,29 @@ async def _are(hosts: Callable[[], Awaitable[set[str]]], expected: set[str]) -> 
     return await hosts() == expected
 
 
+async def test_a_rule_that_is_added_while_it_runs_is_looked_for_in_the_topic(
+    kafka: Kafka, topic: str, tmp_path: Path
+) -> None:
+    rules, records = tmp_path / "rules", tmp_path / "records"
+    rules.mkdir()
+    sets = ["--set", f"patterns={json.dumps([str(rules)])}", "--set", "sinks=[{type: file, path: records}]"]
+    running = await started("run", tmp_path, kafka.address, topic, *sets)
+    wave = [envelope("gpu-1", "mlx5_core 0000:3b:00.0: health compromised"), *lines(1)] * 5
+
+    async def recorded(kind: str) -> bool:
+        await produce(kafka.address, topic, wave, compression_type="lz4")
+        return records.exists() and f'"kind":"{kind}"' in records.read_text()
+
+    await eventually(lambda: recorded("xid"))
+    assert not await recorded("net")
+    rule = "{name: mine, where: {contains: [mlx5_core]}, regex: 'mlx5_core.* compromised', kind: net, code: 1}"
+    (rules / "mine.yaml").write_text(f"rules: [{rule}]")
+    await eventually(lambda: recorded("net"))
+    running.send_signal(signal.SIGTERM)
+    _, err = await ended(running)
+    assert running.returncode == 0, err
+
+
 async def test_a_check_says_what_answers_and_what_is_missing(kafka: Kafka, topic: str, tmp_path: Path) -> None:
     to_file = ("--set", "sinks=[{type: file, path: records}]")
     there = await started("check --online", tmp_path, kafka.address, topic, *to_file)
