@@ -16,6 +16,7 @@ from pipeline.backtest.store import TrialStore
 from pipeline.backtest.trial import Trial
 from pipeline.clock import Clock, ManualClock, WallClock
 from pipeline.cluster.memory import SimulatedCluster, Twin, load_cluster, twin
+from pipeline.deadletters import DeadLetterFile, kept_nowhere
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.policy import PolicySet, read_policies
@@ -302,7 +303,9 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     enricher = open_enricher(settings, seen, matcher)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
-    recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
+    aside = settings.decode.dead_letter_file
+    keep = DeadLetterFile(aside).put if aside else kept_nowhere
+    recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock(), keep)
     intake = Intake(recognition, policies, incidents, store, recorder, settings.guards, clock, settings.execute.settle)
     executor = executions(settings, seen, stage, clock, policies, store, recorder)
     if isinstance(clock, ManualClock):

@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge
 
 LINES = Counter("gpu_rescue_lines", "Kernel log lines taken out of deliveries that passed the cheap test.")
 PROBLEMS = Counter("gpu_rescue_decode_problems", "Messages that were not whole or not clean.", ["problem"])
+SET_ASIDE = Counter("gpu_rescue_set_aside", "Messages of which nothing could be made, by reason.", ["reason"])
 FAULTS = Counter("gpu_rescue_faults", "Lines recognised as faults.", ["kind", "placement"])
 SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reason"])
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])

@@ -47,6 +47,10 @@ class Matcher:
         """Tell whether a message is worth decoding: False only if no line in it can be a fault or a sighting."""
         return bool(self._test(payload))
 
+    def names(self, payload: bytes) -> bool:
+        """Tell whether what a rule looks for stands in a message as it is, and not only may be written otherwise."""
+        return bool(self._patterns.plain(payload))
+
     def searches(self) -> Sequence[Search] | None:
         """Return what finds, in a block of messages, those that can be wanted; None if all can.
 

@@ -48,8 +48,15 @@ def cheap_test(rules: Iterable[Iterable[str]]) -> Test:
     A rule without any lets everything through.
     """
     needles = {needle_of(literals) for literals in rules}
-    if None in needles:
-        return lambda _: True
+    return (lambda _: True) if None in needles else _any_of(needles, _WRITTEN_OTHERWISE)
+
+
+def plain_test(rules: Iterable[Iterable[str]]) -> Test:
+    """Return the test for messages in which a literal of one of the rules stands just so, as plain text."""
+    return _any_of({needle_of(literals) for literals in rules})
+
+
+def _any_of(needles: Iterable[str | None], *patterns: bytes) -> Test:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
@@ -57,7 +64,7 @@ def cheap_test(rules: Iterable[Iterable[str]]) -> Test:
     options.case_sensitive = False
     options.encoding = re2.Options.Encoding.LATIN1
     found = re2.Set.SearchSet(options)
-    for pattern in (*sorted(re2.escape(needle.encode()) for needle in needles if needle), _WRITTEN_OTHERWISE):
+    for pattern in (*sorted(re2.escape(needle.encode()) for needle in needles if needle), *patterns):
         found.Add(pattern)
     found.Compile()
     test: Test = found.Match

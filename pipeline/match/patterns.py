@@ -8,7 +8,7 @@ from pipeline.documents import Document, read_documents, validate
 from pipeline.errors import BadInputError, Complaint
 from pipeline.match.expression import Expression
 from pipeline.match.message import Driver
-from pipeline.match.needles import Search, Test, cheap_test, searches
+from pipeline.match.needles import Search, Test, cheap_test, plain_test, searches
 from pipeline.match.patternfile import PatternFile, RuleModel
 from pipeline.match.rules import DRIVERS, GRAMMARS, Reader, Rule
 from pipeline.model.catalogue import Catalogue, CodeEntry
@@ -21,12 +21,14 @@ _DRIVER_LINES = tuple((driver.literal,) for driver in Driver)
 class PatternSet:
     """The rules in the order in which they are tried, the catalogue, and the cheap test on raw bytes.
 
-    `searches` find in a block of messages those that can pass the test; None if all can.
+    `plain` is the test that takes no message for what may only be written otherwise in it. `searches` find in a block
+    of messages those that can pass the cheap test; None if all can.
     """
 
     rules: tuple[Rule, ...]
     catalogue: Catalogue
     test: Test
+    plain: Test
     searches: Sequence[Search] | None
 
 
@@ -57,7 +59,7 @@ def load_patterns(paths: Sequence[Path]) -> PatternSet:
         raise BadInputError(*complaints)
     rules = tuple(_compiled(each) for each in written if each.model.enabled)
     literals = (*_DRIVER_LINES, *(rule.contains for rule in rules))
-    return PatternSet(rules, _catalogue(layers), cheap_test(literals), searches(literals))
+    return PatternSet(rules, _catalogue(layers), cheap_test(literals), plain_test(literals), searches(literals))
 
 
 def _files(paths: Sequence[Path], complaints: list[Complaint]) -> Iterator[Path]:

@@ -1,22 +1,18 @@
 """Where damaged batches are set aside."""
 
 import asyncio
-import base64
-import json
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from pipeline.deadletters import DeadLetterFile
 from pipeline.sources.kafka.messages import Unreadable
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 
 _log = structlog.get_logger()
-_MOST_BYTES = 64 * 1024 * 1024
-"""Size of the file beyond which batches are only named in it."""
 _SEND_LIMIT = 30.0
 
 
@@ -43,27 +39,17 @@ class NoDeadLetters:
 
 
 class FileDeadLetters:
-    """A file with a JSON object per line; the bytes of the batch as base64."""
+    """A file, which may be the one for messages of which nothing could be made."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = DeadLetterFile(path)
 
     async def put(self, letter: Unreadable) -> None:
         """Append it."""
-        try:
-            await asyncio.to_thread(self._append, letter)
-        except OSError as error:
-            _log.error("dead-letter.lost", file=str(self._path), error=error.strerror, position=_position(letter))
+        await asyncio.to_thread(self._file.put, _told(letter), letter.raw)
 
     async def close(self) -> None:
         """The file is open only while something is appended."""
-
-    def _append(self, letter: Unreadable) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            told = _told(letter)
-            if letter.raw is not None and file.tell() < _MOST_BYTES:
-                told["raw"] = base64.b64encode(letter.raw).decode()
-            file.write(json.dumps(told) + "\n")
 
 
 class TopicDeadLetters:
@@ -114,9 +100,8 @@ def _position(letter: Unreadable) -> str:
     return f"{letter.topic}/{letter.partition}@{letter.offset}"
 
 
-def _told(letter: Unreadable) -> dict[str, Any]:
+def _told(letter: Unreadable) -> dict[str, str | int]:
     return {
-        "time": datetime.now(UTC).isoformat(),
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,

@@ -152,8 +152,8 @@ class KafkaSourceConfig(Strict):
     )
     dead_letter_file: Path | None = Field(
         None,
-        description="File to which damaged batches are set aside, a JSON object per line. Without it and without "
-        "dead_letter_topic they are counted and named in the log.",
+        description="File to which damaged batches are set aside, a JSON object per line; never larger than 64 MiB. It "
+        "may be that of decode. Without it and without dead_letter_topic they are counted and named in the log.",
     )
     dead_letter_topic: TopicName | None = Field(
         None, description="Topic to which they are set aside: the batch's bytes, where it stood in its headers."

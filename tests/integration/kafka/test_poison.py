@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import uuid
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.record.util import calc_crc32c
 
+from pipeline.deadletters import DeadLetterFile
 from pipeline.decode.envelopes import Decoder
 from pipeline.decode.settings import DecodeSettings
 from pipeline.telemetry import KAFKA_SET_ASIDE
 from tests.integration.kafka.reading import config, eventually, reading
+from tests.integration.kafka.replicas import NODES, at, replica
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import Sent, committed, produce
 from tests.services.kafka.topics import create_topic
@@ -45,6 +48,45 @@ async def test_odd_messages_stop_nothing(kafka: Kafka, topic: str, way: str, cod
     for delivery in reader.deliveries:
         assert delivery.time is not None
         assert decoder.decode(delivery.payload, delivery.position, received=delivery.time).lines
+
+
+POISON: dict[str, bytes | Sent] = {
+    "a tombstone": Sent(None, key=b"gpu-1"),
+    "an empty one": b"",
+    "900 KB around a fault": b'{"host":"gpu-1","msg":"' + b"x" * 900_000 + b'"}',
+    "900 KB that are no JSON": b"NVRM " + b"\xf0\x9f" * 450_000,
+    "invalid UTF-8": b"NVRM: \xff\xfe\x80 Xid",
+    "deep objects": b'{"a":' * 100_000 + b'"NVRM"',
+    "deep lists": b"[" * 200_000 + b'"NVRM"' + b"]" * 200_000,
+    "a huge number": b'{"msg":"NVRM: huge","n":' + b"9" * 400_000 + b"}",
+    "an exponent": b'{"msg":"NVRM: huge","time":1e999999999,"n":-1e-999999999}',
+    "many escapes": b'{"msg":"NVRM' + rb"\u0000" * 100_000 + b'"}',
+    "what is looked for, and no text": b'{"NVRM: Xid":79}',
+    "NULs": b"\0" * 5000,
+}
+"""What a fault stands between in a topic; no more than one of it is such that nothing can be made of it."""
+
+
+@pytest.mark.parametrize("codec", [None, "lz4"])
+async def test_a_fault_between_any_two_is_rescued_and_only_that_is_kept_aside_of_which_nothing_could_be_made(
+    kafka: Kafka, topic: str, way: str, codec: str | None, tmp_path: Path
+) -> None:
+    aside, nodes = tmp_path / "aside", itertools.cycle(NODES)
+    messages = [message for odd in POISON.values() for message in (odd, at(next(nodes)))]
+    await produce(kafka.address, topic, messages, compression_type=codec)
+    settings = config(kafka.address, topic, group_id=topic)
+    async with replica(settings, DeadLetterFile(aside).put) as running:
+        running.sink.opened.set()
+        await eventually(lambda: _is_committed(topic, kafka.address, topic, len(messages)))
+        assert running.decided == set(NODES)
+        problems = running.inside.recognition.oddities.problems
+        await running.inside.intake.flush()
+    assert sum(rescue.count for rescue in running.inside.world.store.all()) == len(POISON)
+    (letter,) = [json.loads(line) for line in aside.read_text().splitlines()]
+    assert (letter["reason"], base64.b64decode(letter["raw"])) == ("no-line", b'{"NVRM: Xid":79}')
+    assert letter["position"] == f"{topic}/0@{2 * list(POISON).index('what is looked for, and no text')}"
+    assert problems["no-line"] == 1
+    assert {"oversized", "invalid-utf8", "broken-json", "nul-bytes"} <= set(problems)
 
 
 async def _is_committed(group: str, address: str, topic: str, offset: int) -> bool:

@@ -1,65 +1,14 @@
 """The intake over a real topic: an offset is committed once its rescue is saved and its records are safe, no sooner."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from pipeline.execute.reading import MOST_IN_HAND, Reading
-from pipeline.match.matcher import Matcher
-from pipeline.sources.kafka.settings import KafkaSourceConfig
-from pipeline.sources.kafka.source import KafkaSource
-from tests.fakes.faults import NOON
-from tests.fakes.intake import APPLICATION, OFF_THE_BUS, PATTERNS, Inside
-from tests.fakes.sinks import Gate
-from tests.fakes.world import World, gpu_node
-from tests.integration.kafka.reading import LIMIT, config, eventually
+from pipeline.execute.reading import MOST_IN_HAND
+from tests.fakes.intake import APPLICATION
+from tests.integration.kafka.reading import config, eventually
+from tests.integration.kafka.replicas import NODES, at, replica
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import Sent, committed, produce
 from tests.services.kafka.topics import create_topic
-
-NODES = [f"gpu-{number}" for number in range(4)]
-
-
-def at(node: str, text: str = OFF_THE_BUS) -> bytes:
-    return f"<3>1 {NOON.isoformat()} {node} kernel - - - {text}".encode()
-
-
-class Replica:
-    """A pipeline's intake over a topic, and a sink that takes nothing until it is opened."""
-
-    def __init__(self, settings: KafkaSourceConfig) -> None:
-        self.sink = Gate()
-        self.inside = Inside(world=World([gpu_node(node) for node in NODES], sink=self.sink))
-        matcher = Matcher(PATTERNS)
-        self.source = KafkaSource(settings, matcher.wanted, matcher.searches, begin=lambda: None)
-        self.reading = Reading(self.source, self.inside.intake, self.inside.world.clock)
-        self.task = asyncio.create_task(self.reading.run())
-
-    @property
-    def decided(self) -> set[str]:
-        """The nodes of which a rescue is saved."""
-        return {rescue.node for rescue in self.inside.world.store.all()}
-
-    @property
-    def owns(self) -> int:
-        session = self.source._session
-        return len(session.partitions) if session else 0
-
-
-@asynccontextmanager
-async def replica(settings: KafkaSourceConfig) -> AsyncIterator[Replica]:
-    running = Replica(settings)
-    try:
-        yield running
-    finally:
-        # As at the end of a run: what is in hand is recorded before the group is left.
-        running.task.cancel()
-        await asyncio.wait({running.task}, timeout=LIMIT)
-        running.sink.opened.set()
-        async with asyncio.timeout(LIMIT):
-            await running.reading.settle()
-            await running.source.close()
 
 
 async def _committed(kafka: Kafka, topic: str, *offsets: int | None) -> bool:
