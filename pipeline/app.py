@@ -52,6 +52,7 @@ from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings, SinkConfig, SourceConfig, shipped
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
+from pipeline.sources.kafka.inlet import KafkaInlet
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
@@ -161,7 +162,9 @@ def open_inlet(config: SourceConfig) -> Inlet | None:
     match config:
         case FileSourceConfig():
             return FileInlet(config.path) if config.follow else None
-        case StdinSourceConfig() | KmsgSourceConfig() | KafkaSourceConfig():
+        case KafkaSourceConfig():
+            return KafkaInlet(config)
+        case StdinSourceConfig() | KmsgSourceConfig():
             return None
         case _:
             assert_never(config)

@@ -121,6 +121,24 @@ async def test_a_rule_that_is_added_while_it_runs_is_looked_for_in_the_topic(
     assert running.returncode == 0, err
 
 
+async def test_a_drill_goes_to_the_topic_and_is_rehearsed_by_the_pipeline_that_reads_it(
+    kafka: Kafka, topic: str, tmp_path: Path
+) -> None:
+    records, to_file = tmp_path / "records", ("--set", "sinks=[{type: file, path: records}]")
+    running = await started("run", tmp_path, kafka.address, topic, *to_file)
+    drill = await started("inject --node gpu-h100-02 --xid 79", tmp_path, kafka.address, topic, *to_file)
+    out, err = await ended(drill)
+    assert drill.returncode == 0, err
+    assert out.startswith(f"wrote 1 line to the topic {topic} of kafka {kafka.address}: ")
+    await eventually(lambda: records.exists() and '"action":"rescue-planned"' in records.read_text())
+    running.send_signal(signal.SIGTERM)
+    _, err = await ended(running)
+    assert running.returncode == 0, err
+    bodies = [json.loads(line) for line in records.read_text().splitlines()]
+    assert {body["gpu_rescue"]["fault"]["drill"] for body in bodies if "fault" in body["gpu_rescue"]} == {"dry"}
+    assert {body["host"]["name"] for body in bodies} == {"gpu-h100-02"}
+
+
 async def test_a_check_says_what_answers_and_what_is_missing(kafka: Kafka, topic: str, tmp_path: Path) -> None:
     to_file = ("--set", "sinks=[{type: file, path: records}]")
     there = await started("check --online", tmp_path, kafka.address, topic, *to_file)
