@@ -22,10 +22,11 @@ class WatchedSink(MemorySink):
             raise SinkError("the sink is away", retry_after=1.0)
         await super().write(records)
         for record in records:
-            before = self._told.setdefault(record.id, record)
-            assert (record.time, record.document) == (before.time, before.document), f"{record.id} was another one"
-            if before is record:
+            if record.id not in self._told:
+                self._told[record.id] = record
                 self.records.append(record)
+            before = self._told[record.id]
+            assert (record.time, record.document) == (before.time, before.document), f"{record.id} was another one"
 
 
 class Gate(WatchedSink):

@@ -284,12 +284,13 @@ class Run:
         self.folder = folder
         self.destination = Destination()
         self.acknowledged = 0
+        self.sizes: dict[int, int] = {}
         self.sink = self._opened()
 
     async def do(self, what: str, first: int, second: int) -> None:
         match what:
             case "write":
-                await self._write([record(self.acknowledged + ahead, second) for ahead in range(first)])
+                await self._write([self._next(ahead, second) for ahead in range(first)])
             case "away":
                 self.destination.away, self.destination.takes_before_it_fails = True, first
             case "back":
@@ -311,6 +312,11 @@ class Run:
         return SpooledSink(
             self.destination, SpoolConfig(path=self.folder / "spool", max_bytes=SMALLEST), pause=no_pause
         )
+
+    def _next(self, ahead: int, size: int) -> Record:
+        """The record so far ahead of those that are acknowledged: of one id, always the same."""
+        number = self.acknowledged + ahead
+        return record(number, self.sizes.setdefault(number, size))
 
     async def _write(self, records: list[Record]) -> None:
         try:
@@ -335,7 +341,7 @@ class Run:
         there = files(self.folder)
         if there and (where == 2 or (where == 1 and self.sink._files._appender is not None)):
             name = there[-1] if where == 1 else self.folder / "spool" / f"{int(there[-1].stem) + 1:012}.ndjson"
-            torn = b"".join(encode(record(self.acknowledged + ahead)) + b"\n" for ahead in range(3))
+            torn = b"".join(encode(self._next(ahead, 10)) + b"\n" for ahead in range(3))
             with name.open("ab") as file:
                 file.write(torn[:length])
 
