@@ -16,6 +16,7 @@ from pipeline.backtest.store import TrialStore
 from pipeline.backtest.trial import Trial
 from pipeline.clock import Clock, ManualClock, WallClock
 from pipeline.cluster.memory import SimulatedCluster, Twin, load_cluster, twin
+from pipeline.deadletters import DeadLetterFile, kept_nowhere
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.policy import PolicySet, read_policies
@@ -51,8 +52,11 @@ from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings, SinkConfig, SourceConfig, shipped
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
+from pipeline.sources.kafka.inlet import KafkaInlet
+from pipeline.sources.kafka.settings import KafkaSourceConfig
+from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
-from pipeline.sources.port import Source, Wanted
+from pipeline.sources.port import Search, Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
 from pipeline.telemetry import FREE_STANDBYS, REFUSED_RECORDS, SPOOLED_BYTES, SPOOLED_RECORDS
 from sinks.base import Record, Sink
@@ -136,8 +140,10 @@ def elasticsearch_sinks(settings: Settings) -> list[ElasticsearchSink]:
     return [ElasticsearchSink(config) for config in settings.sinks if isinstance(config, ElasticsearchSinkConfig)]
 
 
-def open_source(config: SourceConfig, wanted: Wanted) -> Source:
-    """Open one source."""
+def open_source(
+    config: SourceConfig, wanted: Wanted, searches: Callable[[], Sequence[Search] | None] = lambda: None
+) -> Source:
+    """Open one source; *searches* are for one that can go through blocks of messages with them."""
     match config:
         case FileSourceConfig():
             return FileSource(config, wanted)
@@ -145,6 +151,8 @@ def open_source(config: SourceConfig, wanted: Wanted) -> Source:
             return StdinSource(config, wanted)
         case KmsgSourceConfig():
             return KmsgSource(config, wanted)
+        case KafkaSourceConfig():
+            return KafkaSource(config, wanted, searches)
         case _:
             assert_never(config)
 
@@ -154,6 +162,8 @@ def open_inlet(config: SourceConfig) -> Inlet | None:
     match config:
         case FileSourceConfig():
             return FileInlet(config.path) if config.follow else None
+        case KafkaSourceConfig():
+            return KafkaInlet(config)
         case StdinSourceConfig() | KmsgSourceConfig():
             return None
         case _:
@@ -281,7 +291,7 @@ def reloads(
 def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], None], stack: AsyncExitStack) -> App:
     """Construct the whole pipeline; *stack* closes what was opened, last first. Raises BadInputError."""
     matcher = Matcher(open_patterns(settings))
-    sources = [open_source(config, matcher.wanted) for config in settings.sources]
+    sources = [open_source(config, matcher.wanted, matcher.searches) for config in settings.sources]
     clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
     seen = open_cluster(settings, clock)
     stage = twin(seen, clock)
@@ -296,7 +306,9 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     enricher = open_enricher(settings, seen, matcher)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
-    recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
+    aside = settings.decode.dead_letter_file
+    keep = DeadLetterFile(aside).put if aside else kept_nowhere
+    recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock(), keep)
     intake = Intake(recognition, policies, incidents, store, recorder, settings.guards, clock, settings.execute.settle)
     executor = executions(settings, seen, stage, clock, policies, store, recorder)
     if isinstance(clock, ManualClock):

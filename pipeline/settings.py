@@ -19,13 +19,15 @@ from pipeline.enrich.labels import EnrichSettings
 from pipeline.errors import BadInputError, Complaint
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.sources.file import FileSourceConfig
+from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
 from sinks.elasticsearch import ElasticsearchSinkConfig
 from sinks.file import FileSinkConfig
 
-_READ_BY_SINKS = ("ca", "password_file", "api_key_file")
 _PREFIX = "GPU_RESCUE_"
+_FILES = ("nodes", "path", "ca", "cert", "key", "password_file", "api_key_file")
+"""Keys that name files that are read: of a cluster, of sources, and of how we and a server know each other."""
 # Kubernetes puts these into every pod beside a Service of the name gpu-rescue; they are no settings.
 _SERVICE_VARIABLES = ("GPU_RESCUE_SERVICE_", "GPU_RESCUE_PORT")
 
@@ -48,7 +50,9 @@ class SimulatedClusterConfig(Strict):
     )
 
 
-SourceConfig = Annotated[FileSourceConfig | StdinSourceConfig | KmsgSourceConfig, Field(discriminator="type")]
+SourceConfig = Annotated[
+    FileSourceConfig | StdinSourceConfig | KmsgSourceConfig | KafkaSourceConfig, Field(discriminator="type")
+]
 ClusterConfig = SimulatedClusterConfig
 SinkConfig = Annotated[FileSinkConfig | ElasticsearchSinkConfig, Field(discriminator="type")]
 
@@ -172,14 +176,12 @@ def _resolve(data: dict[str, Any], folder: Path) -> None:
     for key in ("policies", "patterns"):
         if isinstance(data.get(key), list):
             data[key] = [placed(value) for value in data[key]]
-    for section in (data.get("cluster"), *_sections(data.get("sources"))):
+    sources = _sections(data.get("sources"))
+    known_by = [part.get(key) for part in (*sources, *_sections(data.get("sinks"))) for key in ("auth", "sasl", "tls")]
+    for section in (data.get("cluster"), *sources, *known_by):
         if isinstance(section, dict):
-            section.update({key: placed(section[key]) for key in ("nodes", "path") if key in section})
-    for sink in _sections(data.get("sinks")):
-        for section in (sink.get("auth"), sink.get("tls")) if isinstance(sink, dict) else ():
-            if isinstance(section, dict):
-                section.update({key: placed(section[key]) for key in _READ_BY_SINKS if key in section})
+            section.update({key: placed(section[key]) for key in _FILES if key in section})
 
 
-def _sections(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _sections(value: Any) -> list[dict[str, Any]]:
+    return [section for section in value if isinstance(section, dict)] if isinstance(value, list) else []

@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 LINES = Counter("gpu_rescue_lines", "Kernel log lines taken out of deliveries that passed the cheap test.")
 PROBLEMS = Counter("gpu_rescue_decode_problems", "Messages that were not whole or not clean.", ["problem"])
+SET_ASIDE = Counter("gpu_rescue_set_aside", "Messages of which nothing could be made, by reason.", ["reason"])
 FAULTS = Counter("gpu_rescue_faults", "Lines recognised as faults.", ["kind", "placement"])
 SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reason"])
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
@@ -17,6 +19,25 @@ RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["fi
 SPOOLED_RECORDS = Gauge("gpu_rescue_spooled_records", "Records on the disk that their sink has not taken.", ["spool"])
 SPOOLED_BYTES = Gauge("gpu_rescue_spooled_bytes", "Their size.", ["spool"])
 REFUSED_RECORDS = Counter("gpu_rescue_refused_records", "Records that are in a sink's file of dead letters.", ["file"])
+KAFKA_MESSAGES = Counter("gpu_rescue_kafka_messages", "Messages read from Kafka, noise included.", ["group"])
+KAFKA_LAG = Gauge(
+    "gpu_rescue_kafka_lag",
+    "Messages of a partition of ours that are not yet dealt with.",
+    ["group", "topic", "partition"],
+)
+KAFKA_SET_ASIDE = Counter("gpu_rescue_kafka_set_aside", "Damaged batches, which nobody can read.", ["group", "topic"])
+KAFKA_SKIPPED = Counter(
+    "gpu_rescue_kafka_skipped", "Offsets that were gone from the topic before they were read.", ["group", "topic"]
+)
+KAFKA_COMMITS = Counter("gpu_rescue_kafka_commits", "Commits of offsets.", ["group", "outcome"])
+KAFKA_REBALANCES = Counter("gpu_rescue_kafka_rebalances", "Times that our partitions were given out anew.", ["group"])
+KAFKA_UP = Gauge("gpu_rescue_kafka_up", "Whether the cluster answers.", ["group"])
+
+
+def forget(gauge: Gauge, *labels: object) -> None:
+    """Tell no more of what is not ours any more."""
+    with suppress(KeyError):
+        gauge.remove(*labels)
 
 
 def configure_logging(json: bool, level: str = "info") -> None:

@@ -63,7 +63,8 @@ def inject(
     """Hold a drill: put a marked line into the log that a running pipeline reads.
 
     The rescue that follows is rehearsed on a copy of the cluster, and recorded as a dry run; nothing happens to the
-    node. With --really it is done. The line goes to the first source of the configuration that is a followed file.
+    node. With --really it is done. The line goes to the first source of the configuration that is a followed file or a
+    Kafka topic.
 
     \b
     Example:
@@ -78,7 +79,7 @@ def inject(
     if really and not yes:
         _confirm(line, settings)
     try:
-        asyncio.run(inlet.inject([payload] * count))
+        asyncio.run(inlet.inject([payload] * count, line.node))
     except NotFoundError as error:
         raise BadInputError(Complaint(inlet.place, str(error))) from error
     lines = "1 line" if count == 1 else f"{count} lines"
@@ -93,7 +94,8 @@ def _inlet(settings: Settings, to: str | None) -> Inlet:
     if (first := next(inlets, None)) is not None:
         return first
     kinds = ", ".join(source.type for source in settings.sources)
-    problem = f"no source can be written to ({kinds}): a running pipeline reads on only in a file with follow: true"
+    goes_on = "a running pipeline reads on only in a file with follow: true and in Kafka"
+    problem = f"no source can be written to ({kinds}): {goes_on}"
     remedy = "name the configuration that it runs with (-c) or a file that it follows (--to FILE), or pipe it: --to -"
     raise BadInputError(Complaint("sources", problem, remedy))
 

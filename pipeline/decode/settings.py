@@ -1,6 +1,7 @@
 """Where a shipper puts the text, the node and the time."""
 
 from datetime import tzinfo
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
@@ -95,6 +96,13 @@ class DecodeSettings(Strict):
         "safer where others may name containers too, NAMESPACE/NAME. What any other container prints, its author "
         "chose: it is recorded as not-from-kernel and never acted on. None by default: most sites ship the kernel's "
         "log itself.",
+    )
+
+    dead_letter_file: Path | None = Field(
+        default=None,
+        description="File for messages of which nothing could be made: that hold what a rule looks for and no line, or "
+        "on which decoding or matching failed. A JSON object per line, the message as base64; never larger than "
+        "64 MiB; its folder must exist. None: they are counted and named in the log.",
     )
 
     @field_validator("timezone")

@@ -1,9 +1,11 @@
 """The matcher: lines in, faults and sightings out. It remembers half-told falls off the bus, and texts it has read."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.match.bus import Falls
 from pipeline.match.message import read_message
+from pipeline.match.needles import Search
 from pipeline.match.patterns import PatternSet
 from pipeline.match.sightings import read_sighting
 from pipeline.model.catalogue import Catalogue
@@ -44,6 +46,18 @@ class Matcher:
     def wanted(self, payload: bytes) -> bool:
         """Tell whether a message is worth decoding: False only if no line in it can be a fault or a sighting."""
         return bool(self._test(payload))
+
+    def names(self, payload: bytes) -> bool:
+        """Tell whether what a rule looks for stands in a message as it is, and not only may be written otherwise."""
+        return bool(self._patterns.plain(payload))
+
+    def searches(self) -> Sequence[Search] | None:
+        """Return what finds, in a block of messages, those that can be wanted; None if all can.
+
+        A message without any place that one of them finds holds no fault and no sighting, whatever lies between the
+        messages of the block.
+        """
+        return self._patterns.searches
 
     def match(self, line: LogLine) -> Fault | Sighting | None:
         """Return what the line reports.

@@ -8,7 +8,7 @@ from pipeline.documents import Document, read_documents, validate
 from pipeline.errors import BadInputError, Complaint
 from pipeline.match.expression import Expression
 from pipeline.match.message import Driver
-from pipeline.match.needles import Test, cheap_test
+from pipeline.match.needles import Search, Test, cheap_test, plain_test, searches
 from pipeline.match.patternfile import PatternFile, RuleModel
 from pipeline.match.rules import DRIVERS, GRAMMARS, Reader, Rule
 from pipeline.model.catalogue import Catalogue, CodeEntry
@@ -19,11 +19,17 @@ _DRIVER_LINES = tuple((driver.literal,) for driver in Driver)
 
 @dataclass(frozen=True, slots=True)
 class PatternSet:
-    """The rules in the order in which they are tried, the catalogue, and the cheap test on raw bytes."""
+    """The rules in the order in which they are tried, the catalogue, and the cheap test on raw bytes.
+
+    `plain` is the test that takes no message for what may only be written otherwise in it. `searches` find in a block
+    of messages those that can pass the cheap test; None if all can.
+    """
 
     rules: tuple[Rule, ...]
     catalogue: Catalogue
     test: Test
+    plain: Test
+    searches: Sequence[Search] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ def load_patterns(paths: Sequence[Path]) -> PatternSet:
     if complaints:
         raise BadInputError(*complaints)
     rules = tuple(_compiled(each) for each in written if each.model.enabled)
-    return PatternSet(rules, _catalogue(layers), cheap_test((*_DRIVER_LINES, *(rule.contains for rule in rules))))
+    literals = (*_DRIVER_LINES, *(rule.contains for rule in rules))
+    return PatternSet(rules, _catalogue(layers), cheap_test(literals), plain_test(literals), searches(literals))
 
 
 def _files(paths: Sequence[Path], complaints: list[Complaint]) -> Iterator[Path]:

@@ -20,10 +20,11 @@ class Inlet(Protocol):
         """Where the messages go, for people."""
         ...
 
-    async def inject(self, messages: Sequence[bytes]) -> None:
-        """Put the messages in, each by itself, and return when they are there.
+    async def inject(self, messages: Sequence[bytes], node: str | None = None) -> None:
+        """Put the messages in, each by itself, and return when they are there; *node* is their key in a keyed stream.
 
-        Raises PermanentError or OSError when they cannot be; some of them may be there all the same.
+        Raises PermanentError, TemporaryError, BadInputError or OSError when they cannot be; some of them may be there
+        all the same.
         """
         ...
 
@@ -39,7 +40,7 @@ class FileInlet:
         """The path of the file."""
         return str(self._path)
 
-    async def inject(self, messages: Sequence[bytes]) -> None:
+    async def inject(self, messages: Sequence[bytes], node: str | None = None) -> None:
         """Append a line for each message. The file must be there: whose log it is makes it, with the right owner."""
         await asyncio.to_thread(self._append, messages)
 
@@ -74,7 +75,7 @@ class StreamInlet:
         """What a stream is called."""
         return "standard output"
 
-    async def inject(self, messages: Sequence[bytes]) -> None:
+    async def inject(self, messages: Sequence[bytes], node: str | None = None) -> None:
         """Write a line for each message."""
         for block in _blocks(messages):
             self._stream.write(block)

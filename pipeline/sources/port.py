@@ -1,6 +1,6 @@
 """What a source promises, and what it asks of its reader."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +9,13 @@ Wanted = Callable[[bytes], bool]
 """The cheap test on raw bytes: False only for a message that certainly holds nothing of interest.
 
 False for several messages in a row means False for each of them, so that a source may test a whole block at once.
+"""
+
+Search = Callable[[bytes | memoryview], Iterable[int]]
+"""Return places in a block of messages.
+
+Of several searches at least one finds a place in each message that can be wanted, whatever lies between messages, as
+long as what lies there has a NUL in it.
 """
 
 

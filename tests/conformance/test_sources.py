@@ -2,17 +2,24 @@
 
 import asyncio
 import os
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
 from pipeline.sources.file import FileSource, FileSourceConfig
+from pipeline.sources.kafka.settings import KafkaSourceConfig
+from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.kmsg import KmsgSource, KmsgSourceConfig
 from pipeline.sources.port import Delivery, Source, Wanted
 from pipeline.sources.stdin import StdinSource, StdinSourceConfig
+from tests.services.kafka.broker import Kafka
+from tests.services.kafka.messages import apart, end_of, produce
+from tests.services.kafka.topics import create_topic
 
 MESSAGES = [b"noise 1", b"NVRM: 1", b"noise 2", b"noise 3", b"NVRM: 2", b"NVRM: 2", b"NVRM: \xff\0 3", b"noise 4"]
 
@@ -85,6 +92,51 @@ class EndingDevice:
         self.records = []
 
 
+class KafkaStream:
+    """A topic of a real broker."""
+
+    def __init__(self, broker: Kafka, folder: Path) -> None:
+        self.address = broker.address
+        self.topic = f"conformance-{uuid.uuid4().hex[:12]}"
+        self.config = KafkaSourceConfig(bootstrap_servers=[self.address], topics=[self.topic], group_id=self.topic)
+        apart(create_topic(self.address, self.topic))
+
+    def write(self, messages: Sequence[bytes]) -> None:
+        apart(produce(self.address, self.topic, messages))
+
+    def source(self, wanted: Wanted) -> Source:
+        return EndingKafkaSource(self.config, wanted, apart(end_of(self.address, self.topic)))
+
+
+class EndingKafkaSource(KafkaSource):
+    """A topic of which no more is read than was there at the beginning."""
+
+    def __init__(self, config: KafkaSourceConfig, wanted: Wanted, end: int) -> None:
+        super().__init__(config, wanted, begin=lambda: None)
+        self.end = end
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        stream = super().deliveries()
+        while True:
+            arriving = asyncio.ensure_future(anext(stream, None))
+            while not arriving.done():
+                await asyncio.wait({arriving}, timeout=0.1)
+                if not arriving.done() and await self._at_the_end():
+                    arriving.cancel()
+                    await asyncio.wait({arriving})
+                    raise CaughtUpError
+            if (delivery := arriving.result()) is None:
+                return
+            yield delivery
+
+    async def _at_the_end(self) -> bool:
+        session = self._session
+        if session is None or not len(session.partitions):
+            return False
+        (tp,) = session.partitions
+        return bool(await session.consumer.position(tp) == self.end)
+
+
 KEEPING: dict[str, Callable[[Path], Stream]] = {
     "file": lambda folder: FileStream(folder, follow=False),
     "followed file": lambda folder: FileStream(folder, follow=True),
@@ -92,8 +144,16 @@ KEEPING: dict[str, Callable[[Path], Stream]] = {
 }
 ALL: dict[str, Callable[[Path], Stream]] = {**KEEPING, "stdin": lambda _: StdinStream()}
 
-every_source = pytest.mark.parametrize("opened", ALL.values(), ids=ALL.keys())
-every_source_that_keeps_a_position = pytest.mark.parametrize("opened", KEEPING.values(), ids=KEEPING.keys())
+every_source = pytest.mark.parametrize("opened", [*ALL, "kafka"], indirect=True)
+every_source_that_keeps_a_position = pytest.mark.parametrize("opened", [*KEEPING, "kafka"], indirect=True)
+
+
+@pytest.fixture
+def opened(request: pytest.FixtureRequest) -> Callable[[Path], Stream]:
+    """What opens the stream of one kind; a broker is started for that which needs one alone."""
+    if request.param == "kafka":
+        return partial(KafkaStream, request.getfixturevalue("kafka"))
+    return ALL[request.param]
 
 
 def faults(message: bytes) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline.deadletters import Keep, kept_nowhere
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.policy import read_policies
 from pipeline.decode.envelopes import Decoder
@@ -42,7 +43,13 @@ APPLICATION = "NVRM: Xid (PCI:0000:3b:00): 13, pid=7, name=python3, Graphics Exc
 class Inside:
     """An intake over a world."""
 
-    def __init__(self, policies: str = REBOOT_79, world: World | None = None, settle: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self,
+        policies: str = REBOOT_79,
+        world: World | None = None,
+        settle: timedelta = timedelta(0),
+        keep: Keep = kept_nowhere,
+    ) -> None:
         self.text, self.settle = policies, settle
         self.world = world or World([gpu_node("gpu-1"), gpu_node("gpu-2")])
         self.policies = PolicyBook(read_policies(parse_documents(policies, "p.yaml")), self.world.cluster)
@@ -51,7 +58,7 @@ class Inside:
         self.policies.on_change(self.incidents.forget_skipped)
         patience = Patience(self._pause)
         enricher = Enricher(self.world.cluster, PATTERNS.catalogue, EnrichSettings())
-        self.recognition = Recognition(Decoder(DecodeSettings()), Matcher(PATTERNS), enricher, self.world.clock)
+        self.recognition = Recognition(Decoder(DecodeSettings()), Matcher(PATTERNS), enricher, self.world.clock, keep)
         self.intake = Intake(
             self.recognition,
             self.policies,

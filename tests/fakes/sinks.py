@@ -1,5 +1,6 @@
-"""A sink that a test can look into, and that can be away."""
+"""Sinks that a test can look into, and that can be away."""
 
+import asyncio
 from collections.abc import Sequence
 
 from sinks.base import Record, SinkError
@@ -34,3 +35,15 @@ class WatchedSink(MemorySink):
             self.taken.append(record)
         if self.away:
             raise SinkError("the sink is away", retry_after=1.0)
+
+
+class Gate(WatchedSink):
+    """A sink that answers nothing until it is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = asyncio.Event()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        await self.opened.wait()
+        await super().write(records)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pipeline.errors import BadInputError
 from pipeline.settings import Settings, SimulatedClusterConfig, read_settings, shipped
 from pipeline.sources.file import FileSourceConfig
+from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
 from sinks.elasticsearch import ElasticsearchSinkConfig
@@ -48,6 +49,7 @@ def _described_parts() -> list[dict[str, Any]]:
         FileSourceConfig,
         StdinSourceConfig,
         KmsgSourceConfig,
+        KafkaSourceConfig,
         FileSinkConfig,
         ElasticsearchSinkConfig,
         SimulatedClusterConfig,
@@ -90,6 +92,29 @@ def test_files_that_a_sink_reads_count_from_the_configuration_files_folder(tmp_p
     assert sink.auth is not None and sink.spool is not None
     assert (sink.auth.api_key_file, sink.tls.ca) == (tmp_path / "key", tmp_path / "ca.pem")
     assert (sink.dead_letters, sink.spool.path) == (Path("refused"), Path("spool"))
+
+
+def test_the_example_shows_every_key_of_the_kafka_source_and_its_defaults() -> None:
+    example = shipped() / "examples" / "kafka-elasticsearch.yaml"
+    (written,) = yaml.safe_load(example.read_text())["sources"]
+    assert set(written) == set(KafkaSourceConfig.model_fields)
+    (source,) = _read(path=example).sources
+    least = {key: written[key] for key in ("bootstrap_servers", "topics", "dead_letter_file")}
+    assert source == KafkaSourceConfig.model_validate(least)
+
+
+def test_files_of_a_kafka_source_count_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    path.write_text(
+        "sources: [{type: kafka, bootstrap_servers: ['kafka:9092'], topics: [logs], tls: {ca: ca.pem},\n"
+        "           sasl: {username: u, password_file: secret}, dead_letter_file: aside}]\n"
+        "cluster: {type: simulated}\nsinks: [{type: file, path: records}]\n"
+    )
+    (source,) = _read(path=path).sources
+    assert isinstance(source, KafkaSourceConfig)
+    assert source.tls and source.sasl
+    assert (source.tls.ca, source.sasl.password_file) == (tmp_path / "ca.pem", tmp_path / "secret")
+    assert source.dead_letter_file == Path("aside")
 
 
 @pytest.mark.parametrize("section", [name for name in Settings.model_fields if name not in ("patterns",)])

@@ -13,7 +13,7 @@ from pipeline.sources.port import Delivery
 from sinks.base import Record
 from tests.fakes.faults import NOON
 from tests.fakes.intake import APPLICATION, OFF_THE_BUS, Inside
-from tests.fakes.sinks import WatchedSink
+from tests.fakes.sinks import Gate, WatchedSink
 from tests.fakes.world import World, gpu_node
 from tests.unit.execute.test_loops import ListSource
 
@@ -22,18 +22,6 @@ MINUTE = timedelta(minutes=1)
 
 def _at(moment: datetime, text: str, node: str = "gpu-1") -> str:
     return f"<3>1 {moment.isoformat()} {node} kernel - - - {text}"
-
-
-class Gate(WatchedSink):
-    """A sink that answers nothing until it is opened."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened = asyncio.Event()
-
-    async def write(self, records: Sequence[Record]) -> None:
-        await self.opened.wait()
-        await super().write(records)
 
 
 class Endless(ListSource):

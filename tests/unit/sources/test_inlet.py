@@ -11,6 +11,7 @@ from pipeline.errors import NotFoundError, PermanentError
 from pipeline.settings import SourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.inlet import FileInlet, StreamInlet
+from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
 
@@ -74,10 +75,15 @@ async def test_a_stream_gets_a_line_for_each_message() -> None:
     [
         pytest.param(FileSourceConfig(path=Path("kern.log"), follow=True), "kern.log", id="a file that is followed"),
         pytest.param(FileSourceConfig(path=Path("kern.log")), None, id="a file that is read to its end"),
+        pytest.param(
+            KafkaSourceConfig(bootstrap_servers=["kafka:9092"], topics=["logs", "more"]),
+            "the topic logs of kafka kafka:9092",
+            id="Kafka: the first topic",
+        ),
         pytest.param(StdinSourceConfig(type="stdin"), None, id="standard input"),
         pytest.param(KmsgSourceConfig(type="kmsg"), None, id="the kernel's own log"),
     ],
 )
-def test_only_a_file_that_is_followed_has_another_end(config: SourceConfig, place: str | None) -> None:
+def test_only_what_a_pipeline_goes_on_reading_has_another_end(config: SourceConfig, place: str | None) -> None:
     inlet = open_inlet(config)
     assert (inlet.place if inlet else None) == place
