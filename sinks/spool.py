@@ -76,8 +76,8 @@ class SpooledSink:
             except SinkError as error:
                 try:
                     await self._keep(records)
-                except SinkError as full:
-                    raise SinkError(f"{error}, and {full}", full.retry_after) from error
+                except SinkError as unkept:
+                    raise SinkError(f"{error}, and {unkept}", unkept.retry_after) from error
                 _log.warning("spool.begins", path=str(self._config.path), error=str(error))
 
     async def read(self, query: Query) -> AsyncIterator[Record]:

@@ -9,6 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from sinks.base import Record, SinkError
 from sinks.elasticsearch import ElasticsearchSink, ElasticsearchSinkConfig
 from sinks.spool import SpooledSink
@@ -68,5 +70,7 @@ async def _run(url: str, stream: str, folder: Path, first: int, last: int | None
 
 
 if __name__ == "__main__":
+    # Standard output is for the numbers alone: the last line before a kill must not be one of the log.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     _, address, name, place, begin, *end = sys.argv
     asyncio.run(_run(address, name, Path(place), int(begin), int(end[0]) if end else None))

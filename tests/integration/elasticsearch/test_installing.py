@@ -168,7 +168,8 @@ def test_by_the_command_line_from_nothing_to_records(own_elasticsearch: Elastics
     code, _, err = command("check", "--online", *options, cwd=tmp_path)
     assert (code, "run `gpu-rescue install elasticsearch`" in err) == (1, True)
     code, _, err = command("run", *options, cwd=tmp_path)
-    assert (code, "sinks: " in err and "gpu-rescue install elasticsearch" in err) == (2, True)
+    assert (code, "sink.away" in err and "gpu-rescue install elasticsearch" in err) == (0, True), err
+    assert [*(tmp_path / sinks[0]["spool"]["path"]).glob("*.ndjson")], "records wait until it is installed"
     code, out, err = command("install", "elasticsearch", *options, cwd=tmp_path)
     assert (code, "index template gpu-rescue-records: created" in out) == (0, True), err
     code, out, err = command("check", "--online", *options, cwd=tmp_path)
