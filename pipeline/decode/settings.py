@@ -101,8 +101,9 @@ class DecodeSettings(Strict):
     dead_letter_file: Path | None = Field(
         default=None,
         description="File for messages of which nothing could be made: that hold what a rule looks for and no line, or "
-        "on which decoding or matching failed. A JSON object per line, the message as base64; never larger than "
-        "64 MiB; its folder must exist. None: they are counted and named in the log.",
+        "on which decoding or matching failed. A JSON object per line, the message as base64 (its first 8,192 "
+        "characters where matching failed); never larger than 64 MiB; its folder must exist. None: they are counted "
+        "and named in the log.",
     )
 
     @field_validator("timezone")
