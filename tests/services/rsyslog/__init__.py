@@ -1,0 +1,1 @@
+"""rsyslog, as a shipper. `artifact` fetches it, `shipper` runs it."""
