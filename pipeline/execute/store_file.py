@@ -18,6 +18,9 @@ _APPLICATION = 0x67707572
 _LAYOUT = 1
 """SQLite's user_version: the number of the tables' layout."""
 
+SETTINGS = ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL")
+"""Pragmas: nobody else opens the file, a commit costs one sync, and what is committed outlives a power cut."""
+
 _NEW = f"""
 CREATE TABLE rescues (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, content TEXT NOT NULL)
 CREATE TABLE occurrences (name TEXT PRIMARY KEY, content TEXT NOT NULL)
@@ -131,7 +134,7 @@ class StoreFile:
             raise self._bad("is a database of something else", "name another file")
         if self._pragma("user_version") > _LAYOUT:
             raise self._bad("is the store of a later version of gpu-rescue", "use that version, or name another file")
-        for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL"):
+        for setting in SETTINGS:
             self._database.execute(f"PRAGMA {setting}")
         self._database.execute("BEGIN IMMEDIATE")
         if empty:
@@ -188,7 +191,7 @@ class StoreFile:
             "move it away to begin with an empty one; the open rescues in it are then forgotten, and nodes that they "
             "have cordoned stay so"
         )
-        return self._bad(f"is damaged or cannot be read ({what})", remedy)
+        return self._bad(f"is damaged or cannot be read ({' '.join(what.split())})", remedy)
 
     def _bad(self, problem: str, remedy: str) -> BadInputError:
         return BadInputError(Complaint(str(self._path), problem, remedy))

@@ -1,5 +1,6 @@
 """The configuration: what ships is complete and true, and every way to set a key does what it says."""
 
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,7 +9,14 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.errors import BadInputError
-from pipeline.settings import Settings, SimulatedClusterConfig, read_settings, shipped
+from pipeline.settings import (
+    MemoryStoreConfig,
+    Settings,
+    SimulatedClusterConfig,
+    SqliteStoreConfig,
+    read_settings,
+    shipped,
+)
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
 from pipeline.sources.stdin import StdinSourceConfig
@@ -34,13 +42,25 @@ def test_the_shipped_file_holds_every_key_with_its_default(section: str) -> None
 
 
 @pytest.mark.parametrize(
-    "part", [FileSourceConfig, StdinSourceConfig, KmsgSourceConfig, FileSinkConfig, SimulatedClusterConfig]
+    "part",
+    [
+        FileSourceConfig,
+        StdinSourceConfig,
+        KmsgSourceConfig,
+        FileSinkConfig,
+        SimulatedClusterConfig,
+        MemoryStoreConfig,
+        SqliteStoreConfig,
+    ],
 )
 def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel]) -> None:
     (kind,) = get_args(part.model_fields["type"].annotation)
     uncommented = SHIPPED.read_text().replace("# - type:", "  - type:").replace("#   ", "    ")
     sections = yaml.safe_load(uncommented)
-    parts = [*sections["sources"], *sections["sinks"], sections["cluster"]]
+    # A section that is of one kind shows each other one below, as what could stand in its place.
+    other = "store:\n" + "\n".join(re.findall("^# ((?:type|path): .*)", SHIPPED.read_text(), re.MULTILINE))
+    stores = [sections["store"], yaml.safe_load(other.replace("\n", "\n  "))["store"]]
+    parts = [*sections["sources"], *sections["sinks"], sections["cluster"], *stores]
     written = [set(described) for described in parts if described["type"] == kind]
     assert set(part.model_fields) in written
 
@@ -114,6 +134,15 @@ def test_files_that_are_read_count_from_the_configuration_files_folder(tmp_path:
     assert settings.policies == [tmp_path / "etc" / "p", Path("/abs/p")]
     assert settings.patterns == [tmp_path / "etc" / "q"]
     assert settings.sinks[0].path == Path("out.ndjson")
+
+
+def test_a_store_that_lasts_needs_a_cluster_that_does() -> None:
+    store = "store={type: sqlite, path: rescues.db}"
+    with pytest.raises(BadInputError, match=r"store\.type sqlite needs cluster\.state as well"):
+        _read(store)
+    settings = _read(store, "cluster.state=cluster.ndjson")
+    assert settings.store == SqliteStoreConfig(type="sqlite", path=Path("rescues.db"))
+    assert settings.cluster.state == Path("cluster.ndjson")
 
 
 @pytest.mark.parametrize("text", ["", "a", "- a", "a: 1\n---\nb: 2\n"])

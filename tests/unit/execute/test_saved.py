@@ -73,12 +73,18 @@ def _lived() -> Rescue:
         severity=Severity.RESET,
         drill=Drill.REAL,
     )
-    known = {"boot_id": "b-1", "booted_at": NOON, "gpu_uuid": "GPU-1a", "board_serial": "165042", "opted_out": True}
+    known: dict[str, Any] = {
+        "boot_id": "b-1",
+        "booted_at": NOON,
+        "gpu_uuid": "GPU-1a",
+        "board_serial": "165042",
+        "opted_out": True,
+    }
     cause = node_fault(fault=full, **known)
     microsecond = NOON + timedelta(microseconds=1)
     members = (Member("a", cause, 2, NOON, microsecond, plan), Member("b", cause, 1, NOON, NOON, skip))
     steps = (StepState(Status.SUCCEEDED, NOON, microsecond, 3, {"boot_id": "b-1"}), *[StepState()] * 5)
-    details = {"count": 2, "leads": True, "member": "b"}
+    details: dict[str, str | int | bool] = {"count": 2, "leads": True, "member": "b"}
     told = Entry(NOON, EventAction.STEP_FAILED, "gpu-1: 中文", actions[3].name, "refused", plan, states, details)
     return replace(
         rescue(plan=plan, cause=cause),
