@@ -59,7 +59,9 @@ class SqliteStoreConfig(Strict):
     """Rescues are kept in a file; one process at a time works with it."""
 
     type: Literal["sqlite"] = Field(description="Where: in a file.")
-    path: Path = Field(description="The file, on a disk of this machine, in a folder of which it may fill some 500 MB.")
+    path: Path = Field(
+        description="The file, on a disk of this machine; about 200 MB with the 10,000 ended rescues that it keeps."
+    )
 
 
 SourceConfig = Annotated[FileSourceConfig | StdinSourceConfig | KmsgSourceConfig, Field(discriminator="type")]

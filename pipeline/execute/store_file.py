@@ -39,10 +39,10 @@ class StoreFile:
     Every call blocks. What `together` returns from is on the disk (WAL with synchronous=FULL).
     """
 
-    def __init__(self, path: Path, patience: float = 5.0) -> None:
+    def __init__(self, path: Path, patience: float = 1.0) -> None:
         """Open the file, made if there is none; raise BadInputError, which names it, if it cannot serve as a store.
 
-        A process that was killed a moment ago may hold it still: *patience*, in seconds, is how long to wait for it.
+        One that is about to end may hold it still: *patience*, in seconds, is how long to wait for that.
         """
         self._path = path
         try:
