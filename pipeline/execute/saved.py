@@ -22,6 +22,10 @@ class UnreadableError(PermanentError):
     """What was saved is damaged, or was saved by a later version."""
 
 
+class LaterFormatError(UnreadableError):
+    """A later version has saved it."""
+
+
 class _Head(BaseModel):
     format: int
 
@@ -46,7 +50,7 @@ class SavedForm(Generic[T]):
         try:
             found = _Head.model_validate_json(text).format
             if found > FORMAT:
-                raise UnreadableError(f"a later version has saved it, in format {found}; this one knows {FORMAT}")
+                raise LaterFormatError(f"a later version has saved it, in format {found}; this one knows {FORMAT}")
             return self._kind.validate_json(text, strict=True)
         except ValidationError as error:
             first = error.errors()[0]

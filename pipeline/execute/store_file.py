@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInputError, Complaint, ConflictError, NotFoundError, TemporaryError
-from pipeline.execute.saved import OCCURRENCE, RESCUE, SavedForm, T, UnreadableError
+from pipeline.execute.saved import OCCURRENCE, RESCUE, LaterFormatError, SavedForm, T, UnreadableError
 from pipeline.model.occurrence import Occurrence
 from pipeline.model.rescue import Rescue
 
@@ -133,7 +133,7 @@ class StoreFile:
         if not empty and self._pragma("application_id") != _APPLICATION:
             raise self._bad("is a database of something else", "name another file")
         if self._pragma("user_version") > _LAYOUT:
-            raise self._bad("is the store of a later version of gpu-rescue", "use that version, or name another file")
+            raise self._later()
         for setting in SETTINGS:
             self._database.execute(f"PRAGMA {setting}")
         self._database.execute("BEGIN IMMEDIATE")
@@ -150,6 +150,8 @@ class StoreFile:
             for name, content in self._database.execute(f"SELECT name, content FROM {table} ORDER BY rowid"):
                 try:
                     yield form.read(content)
+                except LaterFormatError as error:
+                    raise self._later() from error
                 except UnreadableError as error:
                     raise self._damaged(f"{table}, {name}: {error}") from error
         except sqlite3.Error as error:
@@ -185,6 +187,9 @@ class StoreFile:
         if isinstance(error, sqlite3.OperationalError):
             return self._bad(f"cannot be used: {error}", "name a file in a folder that exists and can be written to")
         return self._damaged(str(error))
+
+    def _later(self) -> BadInputError:
+        return self._bad("is the store of a later version of gpu-rescue", "use that version, or name another file")
 
     def _damaged(self, what: str) -> BadInputError:
         remedy = (

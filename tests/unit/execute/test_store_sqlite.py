@@ -263,7 +263,7 @@ def _overwritten(path: Path) -> None:
         pytest.param(_later, "is the store of a later version of gpu-rescue; use that version", id="a later layout"),
         pytest.param(
             _with_content('{"format": 2}'),
-            "is damaged or cannot be read (rescues, a: a later version has saved it, in format 2; this one knows 1); ",
+            "is the store of a later version of gpu-rescue; use that version",
             id="a later format",
         ),
         pytest.param(
