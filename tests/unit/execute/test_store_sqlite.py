@@ -1,0 +1,309 @@
+"""The store over a file: what was saved is there again after a restart, and a file that cannot serve says so."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import BadInputError, ConflictError, NotFoundError, TemporaryError
+from pipeline.execute.store_file import InUseError, StoreFile
+from pipeline.execute.store_sqlite import SqliteStore
+from pipeline.model.fault import Severity
+from pipeline.model.occurrence import Code, Gpu, Occurrence
+from pipeline.model.rescue import Rescue, Status
+from tests.fakes.faults import NOON, rescue
+
+_GPU = Gpu("gpu-1", "0000:3b:00")
+_SEEN = Occurrence("a", Code("xid", 79, None, None, Severity.REBOOT, True, True), _GPU, NOON, NOON)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rescues.db"
+
+
+def _killed(path: Path) -> Path:
+    """What the disk holds while the file is open, in another place: what a process finds that follows a killed one."""
+    place = path.parent / "after"
+    place.mkdir()
+    for file in path.parent.glob(f"{path.name}*"):
+        shutil.copy(file, place)
+    return place / path.name
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _ended(name: str, minutes: int) -> Rescue:
+    ended = NOON + timedelta(minutes=minutes)
+    return replace(rescue(name), status=Status.FAILED, ended=ended, recorded=2)
+
+
+async def test_what_was_saved_is_there_after_a_restart(path: Path) -> None:
+    store = SqliteStore(path)
+    saved = await store.save(replace(await store.create(rescue()), count=2))
+    await store.note(_SEEN)
+    await store.close()
+    again = SqliteStore(path)
+    assert list(again.all()) == [saved] == list(again.open())
+    assert list(again.occurrences(_GPU)) == [_SEEN]
+    with pytest.raises(ConflictError):
+        await again.save(replace(saved, revision=1))
+    assert (await again.save(saved)).revision == 3
+    await again.close()
+
+
+async def test_what_a_write_has_returned_from_outlives_a_kill(path: Path) -> None:
+    store = SqliteStore(path)
+    saved = [await store.create(rescue(f"r-{number}")) for number in range(20)]
+    await store.note(_SEEN)
+    after = SqliteStore(_killed(path))
+    assert sorted(after.all(), key=lambda one: one.name) == sorted(saved, key=lambda one: one.name)
+    assert after.occurrence("a") == _SEEN
+    await after.close()
+    await store.close()
+
+
+async def test_those_that_ended_lately_are_found_after_a_restart_whatever_was_saved_last(path: Path) -> None:
+    store = SqliteStore(path)
+    for minutes in (1, 2, 0):
+        await store.create(_ended(str(minutes), minutes))
+    await store.close()
+    again = SqliteStore(path)
+    assert [one.name for one in again.ended_since(NOON + timedelta(minutes=1))] == ["1", "2"]
+    await again.close()
+
+
+async def test_what_is_forgotten_leaves_the_file(path: Path) -> None:
+    store = SqliteStore(path, kept_ended=2)
+    for minutes in range(4):
+        await store.create(_ended(str(minutes), minutes))
+    await store.note(_SEEN)
+    await store.note(replace(_SEEN, name="b", last_seen=NOON + timedelta(days=31)))
+    await store.create(rescue("last"))
+    await store.close()
+    with closing(StoreFile(path)) as file:
+        assert sorted(one.name for one in file.rescues()) == ["2", "3", "last"]
+        assert [one.name for one in file.occurrences()] == ["b"]
+
+
+async def test_a_file_with_more_than_is_kept_loses_the_oldest(path: Path) -> None:
+    store = SqliteStore(path)
+    for minutes in (3, 1, 2):
+        await store.create(_ended(str(minutes), minutes))
+    await store.close()
+    again = SqliteStore(path, kept_ended=2)
+    assert [one.name for one in again.all()] == ["2", "3"]
+    await again.create(rescue("1"))
+    await again.close()
+    third = SqliteStore(path)
+    assert {one.name: one.status for one in third.all()}["1"] is Status.PENDING
+    await third.close()
+
+
+async def test_writes_that_wait_go_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    together = StoreFile.together
+
+    def counted(file: StoreFile, changes: list[Callable[[], object]]) -> list[object]:
+        batches.append(len(changes))
+        return together(file, changes)
+
+    monkeypatch.setattr(StoreFile, "together", counted)
+    store = SqliteStore(path)
+    await asyncio.gather(*(store.create(rescue(f"r-{number}")) for number in range(500)))
+    assert len(batches) == 1
+    assert len(store.all()) == 500
+    await store.close()
+
+
+async def test_what_was_asked_for_by_somebody_who_is_gone_shows_all_the_same(path: Path) -> None:
+    store = SqliteStore(path)
+    asking = asyncio.ensure_future(store.create(rescue()))
+    await asyncio.sleep(0)
+    asking.cancel()
+    created = await store.create(rescue())
+    assert asking.cancelled()
+    assert created.revision == 1
+    await store.close()
+    again = SqliteStore(path)
+    assert list(again.all()) == [created]
+    await again.close()
+
+
+async def test_closing_waits_for_what_is_on_its_way(path: Path) -> None:
+    store = SqliteStore(path)
+    asking = asyncio.ensure_future(store.create(rescue()))
+    await asyncio.sleep(0)
+    await store.close()
+    again = SqliteStore(path)
+    assert list(again.all()) == [await asking]
+    await again.close()
+
+
+@pytest.fixture
+def databases(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """The connections that stores open, for a test to put obstacles in their way."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def kept(*args: Any, **given: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **given))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", kept)
+    return opened
+
+
+async def test_a_full_disk_is_waited_out_and_loses_nothing_that_was_safe(
+    path: Path, databases: list[sqlite3.Connection]
+) -> None:
+    store = SqliteStore(path)
+    created = await store.create(rescue())
+    before = store.generation
+    databases[0].execute("PRAGMA max_page_count = 1")
+    outcomes = await asyncio.gather(
+        store.save(replace(created, reason="x" * 100_000)),
+        store.create(rescue("another")),
+        store.note(_SEEN),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [TemporaryError] * 3
+    assert str(outcomes[0]) == f"{path}: rescues cannot be saved: database or disk is full"
+    assert (store.generation, list(store.all()), store.occurrence("a")) == (before, [created], None)
+    databases[0].execute("PRAGMA max_page_count = 1000000")
+    saved = await store.save(replace(created, reason="x" * 100_000))
+    await store.close()
+    again = SqliteStore(path)
+    assert list(again.all()) == [saved]
+    await again.close()
+
+
+async def test_a_change_that_cannot_be_written_holds_up_no_other(path: Path) -> None:
+    store = SqliteStore(path)
+    created = await store.create(rescue())
+    outcomes = await asyncio.gather(
+        store.create(replace(rescue("broken"), reason="\ud800")),
+        store.save(rescue("gone")),
+        store.save(replace(created, count=2)),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes[1:]] == [NotFoundError, Rescue]
+    assert isinstance(outcomes[0], ValueError)
+    assert [(one.name, one.count) for one in store.all()] == [(created.name, 2)]
+    await store.close()
+
+
+async def test_a_file_that_was_removed_takes_no_more(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.create(rescue())
+    _remove(path)
+    with pytest.raises(BadInputError, match="was removed or replaced while it was in use; start again"):
+        await store.create(rescue("another"))
+    await store.close()
+
+
+async def test_a_second_process_is_told_that_the_file_is_in_use(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises(InUseError) as refused:
+        StoreFile(path, patience=0.1)
+    remedy = "stop that one, or give each pipeline a store of its own"
+    assert str(refused.value) == f"{path}: is in use by another process; {remedy}"
+    await store.create(rescue())
+    await store.close()
+    StoreFile(path).close()
+
+
+def _other_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE people (name TEXT)")
+
+
+def _later(path: Path) -> None:
+    StoreFile(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 2")
+
+
+def _with_content(content: str) -> Callable[[Path], None]:
+    def prepare(path: Path) -> None:
+        StoreFile(path).close()
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("INSERT INTO rescues VALUES ('a', 1, ?)", (content,))
+
+    return prepare
+
+
+def _overwritten(path: Path) -> None:
+    """Its last pages are somebody else's."""
+    with closing(StoreFile(path)) as file:
+        file.together([partial(file.create, rescue(f"r-{number}")) for number in range(50)])
+    size = path.stat().st_size
+    with path.open("r+b") as raw:
+        raw.seek(size - 40_000)
+        raw.write(b"\xab" * 40_000)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "told"),
+    [
+        pytest.param(
+            lambda path: path.write_text("- a: 1\n" * 300), "is no store of gpu-rescue; name", id="no database"
+        ),
+        pytest.param(_other_database, "is a database of something else; name another file", id="another database"),
+        pytest.param(_later, "is the store of a later version of gpu-rescue; use that version", id="a later layout"),
+        pytest.param(
+            _with_content('{"format": 2}'),
+            "is the store of a later version of gpu-rescue; use that version",
+            id="a later format",
+        ),
+        pytest.param(
+            _with_content("{"), "is damaged or cannot be read (rescues, a: it cannot be read", id="half a row"
+        ),
+        pytest.param(_overwritten, "is damaged or cannot be read (", id="pages that were overwritten"),
+        pytest.param(lambda path: path.mkdir(), "cannot be used: unable to open database file; name a", id="a folder"),
+    ],
+)
+def test_a_file_that_cannot_serve_is_refused_and_left_as_it_is(
+    path: Path, prepare: Callable[[Path], None], told: str
+) -> None:
+    prepare(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(BadInputError) as refused:
+        SqliteStore(path)
+    assert str(refused.value).startswith(f"{path}: {told}")
+    assert "\n" not in str(refused.value)
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match=r"cannot be used: unable to open .*; name a file in a folder that exists"):
+        SqliteStore(tmp_path / "none" / "rescues.db")
+
+
+async def test_what_is_in_it_can_be_read_by_people(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.create(rescue())
+    await store.close()
+    with closing(sqlite3.connect(path)) as database:
+        ((status, node),) = database.execute(
+            "SELECT json_extract(content, '$.status'), json_extract(content, '$.node') FROM rescues"
+        )
+    assert (status, node) == ("Pending", "gpu-1")
+
+
+async def test_it_tells_what_is_in_it(path: Path) -> None:
+    store = SqliteStore(path)
+    await store.create(rescue())
+    await store.create(_ended("ended", 0))
+    assert await store.reach() == f"{path}, 2 rescues, 1 of them open"
+    await store.close()
