@@ -42,7 +42,7 @@ from pipeline.execute.rehearsal import Drills, Execution, Rehearsal, SideBySide
 from pipeline.execute.reload import Reload
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay
 from pipeline.execute.store import RescueStore
-from pipeline.execute.store_file import InUseError
+from pipeline.execute.store_lock import InUseError, not_yet
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.store_sqlite import SqliteStore
 from pipeline.execute.store_view import StoreView, acts, is_drill, is_rehearsed
@@ -223,13 +223,15 @@ class Part(Protocol):
 
 
 class StoreOnCall:
-    """A store that is opened when it is reached, and let go of again."""
+    """A store that is opened when it is reached, and let go of again; none is made."""
 
     def __init__(self, config: StoreConfig) -> None:
         self._config = config
 
     async def reach(self) -> str:
         """Tell what is in it, or that a pipeline works with it; raise BadInputError if it cannot serve."""
+        if isinstance(self._config, SqliteStoreConfig) and not self._config.path.exists():
+            return not_yet(self._config.path)
         try:
             store = open_store(self._config)
         except InUseError:

@@ -1,10 +1,9 @@
 """What a store shows: the rescues by all that is asked of them, and the occurrences. Every store reads from one."""
 
 import asyncio
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 
 from pipeline.execute.occurrences_memory import OccurrenceIndex
 from pipeline.model.occurrence import Gpu, Occurrence
@@ -26,8 +25,8 @@ class StoreCache:
         self._by_node: dict[str, Sequence[Rescue]] = {}
         self._open: dict[str, None] = {}
         self._unrecorded: dict[str, None] = {}
-        # In the order in which they have ended.
-        self._ended: dict[str, None] = {}
+        # Oldest end first, in whatever order they are shown: clocks jump, and others write, too.
+        self._ended: list[tuple[datetime, str]] = []
         self._changed = asyncio.Event()
         self._generation = 0
         self._occurrences = OccurrenceIndex()
@@ -59,13 +58,8 @@ class StoreCache:
 
     def ended_since(self, moment: datetime) -> Sequence[Rescue]:
         """Return the rescues that have ended at *moment* or later, oldest first."""
-        lately: list[str] = []
-        for name in reversed(self._ended):
-            ended = self._rescues[name].ended
-            if ended is None or ended < moment:
-                break
-            lately.append(name)
-        return self._oldest_first(lately)
+        lately = self._ended[bisect_left(self._ended, (moment, "")) :]
+        return self._oldest_first(name for _, name in lately)
 
     async def changed(self) -> None:
         """Return after the next create or save."""
@@ -86,11 +80,11 @@ class StoreCache:
             return []
         self._rescues[saved.name] = saved
         self._by_node[saved.node] = _with(self.on_node(saved.node), saved)
-        if saved.status.ended:
-            self._open.pop(saved.name, None)
-            self._ended.setdefault(saved.name)
-        else:
+        if not saved.status.ended:
             self._open[saved.name] = None
+        elif known is None or not known.status.ended:
+            self._open.pop(saved.name, None)
+            insort(self._ended, (saved.ended or saved.created, saved.name))
         if saved.recorded < len(saved.journal):
             self._unrecorded[saved.name] = None
         else:
@@ -109,13 +103,13 @@ class StoreCache:
 
     def _forget_oldest(self) -> list[str]:
         """Forget the oldest ended ones beyond the limit, but none whose records are not safe yet."""
-        oldest = islice(self._ended, max(0, len(self._ended) - self._kept_ended))
-        forgotten = [name for name in oldest if name not in self._unrecorded]
-        for name in forgotten:
-            del self._ended[name]
-            gone = self._rescues.pop(name)
-            self._by_node[gone.node] = tuple(one for one in self.on_node(gone.node) if one is not gone)
-        return forgotten
+        oldest = self._ended[: max(0, len(self._ended) - self._kept_ended)]
+        forgotten = [one for one in oldest if one[1] not in self._unrecorded]
+        for one in forgotten:
+            self._ended.remove(one)
+            gone = self._rescues.pop(one[1])
+            self._by_node[gone.node] = tuple(rescue for rescue in self.on_node(gone.node) if rescue is not gone)
+        return [name for _, name in forgotten]
 
 
 def _age(rescue: Rescue) -> tuple[datetime, str]:

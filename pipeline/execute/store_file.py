@@ -1,14 +1,16 @@
 """The file of a durable store: SQLite, one process at a time, nothing lost by a crash or a power cut."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInputError, Complaint, ConflictError, NotFoundError, TemporaryError
 from pipeline.execute.saved import OCCURRENCE, RESCUE, LaterFormatError, SavedForm, T, UnreadableError
+from pipeline.execute.store_lock import InUseError, StoreLock
 from pipeline.model.occurrence import Occurrence
 from pipeline.model.rescue import Rescue
 
@@ -18,8 +20,8 @@ _APPLICATION = 0x67707572
 _LAYOUT = 1
 """SQLite's user_version: the number of the tables' layout."""
 
-SETTINGS = ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL")
-"""Pragmas: nobody else opens the file, a commit costs one sync, and what is committed outlives a power cut."""
+SETTINGS = ("journal_mode = WAL", "synchronous = FULL")
+"""Pragmas: a commit costs one sync, and what is committed outlives a power cut."""
 
 _NEW = f"""
 CREATE TABLE rescues (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, content TEXT NOT NULL)
@@ -27,10 +29,6 @@ CREATE TABLE occurrences (name TEXT PRIMARY KEY, content TEXT NOT NULL)
 PRAGMA application_id = {_APPLICATION}
 PRAGMA user_version = {_LAYOUT}
 """
-
-
-class InUseError(BadInputError):
-    """Another process has the file open."""
 
 
 class StoreFile:
@@ -45,23 +43,22 @@ class StoreFile:
         One that is about to end may hold it still: *patience*, in seconds, is how long to wait for that.
         """
         self._path = path
-        try:
-            self._database = sqlite3.connect(path, patience, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise self._unusable(error) from error
-        try:
-            self._prepare()
-            self._inode = path.stat().st_ino
-        except sqlite3.Error as error:
-            self._database.close()
-            raise self._unusable(error) from error
-        except BaseException:
-            self._database.close()
-            raise
+        with ExitStack() as opened:
+            self._lock = StoreLock(path, patience)
+            opened.callback(self._lock.close)
+            try:
+                self._database = sqlite3.connect(path, patience, isolation_level=None, check_same_thread=False)
+                opened.callback(self._database.close)
+                self._prepare()
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
+            self._log = path.resolve().with_name(f"{path.resolve().name}-wal")
+            self._log_opened = self._log.stat()
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
         """Let go of the file."""
-        self._database.close()
+        self._opened.close()
 
     def rescues(self) -> Iterator[Rescue]:
         """Yield every rescue; raise BadInputError for what cannot be read."""
@@ -129,6 +126,9 @@ class StoreFile:
     # What holds it together.
 
     def _prepare(self) -> None:
+        # No tool of SQLite's looks on, so there is nothing to share with any: no third file, for which a full disk has
+        # no place.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         empty = self._pragma("schema_version") == 0
         if not empty and self._pragma("application_id") != _APPLICATION:
             raise self._bad("is a database of something else", "name another file")
@@ -166,9 +166,9 @@ class StoreFile:
         return int(value)
 
     def _assert_there(self) -> None:
-        """A file that was removed goes on taking writes, and nobody would ever find them."""
+        """A file that was removed goes on taking writes, and nobody would ever find them; so does the log beside it."""
         with suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
+            if self._lock.there and os.path.samestat(self._log.stat(), self._log_opened):
                 return
         raise self._bad("was removed or replaced while it was in use", "start again, with the right file in its place")
 
@@ -180,8 +180,7 @@ class StoreFile:
         # The low byte is the kind of error, the rest its circumstances.
         kind = error.sqlite_errorcode & 0xFF
         if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            remedy = "stop that one, or give each pipeline a store of its own"
-            return InUseError(Complaint(str(self._path), "is in use by another process", remedy))
+            return InUseError(self._path)
         if kind == sqlite3.SQLITE_NOTADB:
             return self._bad("is no store of gpu-rescue", "name another file")
         if isinstance(error, sqlite3.OperationalError):

@@ -65,10 +65,13 @@ class SqliteStore(StoreCache):
 
     async def close(self) -> None:
         """Let go of the file when what is on its way to it is safe."""
-        if self._writing is not None:
-            await self._writing
-        self._file.close()
-        self._thread.shutdown()
+        try:
+            if self._writing is not None:
+                # Whoever has no time to wait for it does not break it off.
+                await asyncio.wait({self._writing})
+        finally:
+            self._thread.submit(self._file.close)
+            self._thread.shutdown()
 
     async def fetch(self, name: str) -> Rescue | None:
         """Return the same as `get`: nobody else writes the file, and what it holds shows."""
@@ -87,7 +90,7 @@ class SqliteStore(StoreCache):
         await self._made(partial(self._file.note, occurrence), self._show_occurrence)
 
     def _load(self) -> None:
-        for rescue in sorted(self._file.rescues(), key=lambda one: one.ended or one.created):
+        for rescue in self._file.rescues():
             self._show(rescue)
         for occurrence in self._file.occurrences():
             self._show_occurrence(occurrence)

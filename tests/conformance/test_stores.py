@@ -160,6 +160,19 @@ async def test_those_that_ended_lately_are_found(store: RescueStore) -> None:
     assert list(store.ended_since(NOON + 3 * _MINUTE)) == []
 
 
+async def test_those_that_ended_lately_are_found_though_the_clock_was_set_back_since(store: RescueStore) -> None:
+    for minutes in (0, 50, 10):
+        await _ended(store, str(minutes), after=minutes * _MINUTE)
+    assert [found.name for found in store.ended_since(NOON + 30 * _MINUTE)] == ["50"]
+
+
+async def test_of_the_ended_those_that_ended_last_are_kept_whatever_was_saved_last(opened: Opened) -> None:
+    store = opened(kept_ended=2)
+    for minutes in (3, 1, 2):
+        await _ended(store, str(minutes), after=minutes * _MINUTE)
+    assert {found.name for found in store.all()} == {"3", "2"}
+
+
 async def test_the_generation_grows_with_each_write_that_shows(store: RescueStore) -> None:
     seen = [store.generation]
     created = await store.create(rescue())

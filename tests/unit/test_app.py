@@ -58,8 +58,18 @@ async def test_a_store_is_let_go_of_at_the_end(tmp_path: Path) -> None:
             assert await _told_of_the_store(settings) == "in use by a process that runs"
 
 
+async def test_a_store_that_is_not_there_yet_is_not_made_by_reaching_it(tmp_path: Path) -> None:
+    assert await _told_of_the_store(_lasting(tmp_path)) == f"{tmp_path / 'rescues.db'} does not exist yet"
+    assert not (tmp_path / "rescues.db").exists()
+    with pytest.raises(
+        BadInputError, match=r"rescues\.db: cannot be made: its folder does not exist; name a file in a"
+    ):
+        await _told_of_the_store(_lasting(tmp_path / "none"))
+
+
 async def test_a_store_is_reached(tmp_path: Path) -> None:
     path = tmp_path / "rescues.db"
+    StoreFile(path).close()
     assert await _told_of_the_store(_lasting(tmp_path)) == f"{path}, 0 rescues, 0 of them open"
     with closing(StoreFile(path)):
         assert await _told_of_the_store(_lasting(tmp_path)) == "in use by a process that runs"
