@@ -23,7 +23,6 @@ from pipeline.decide.standby import StandbySettings, free
 from pipeline.decode.envelopes import BootlessDecoder
 from pipeline.documents import Document, read_documents
 from pipeline.enrich.labels import Enricher
-from pipeline.errors import BadInputError, Complaint
 from pipeline.execute.actions.cordon import CordonRunner
 from pipeline.execute.actions.drain import DrainRunner
 from pipeline.execute.actions.handover import HandOverRunner
@@ -72,8 +71,6 @@ from sinks.fanout import FanOut
 from sinks.file import FileSink, FileSinkConfig
 from sinks.spool import SpooledSink
 from sinks.spoolfiles import SpoolConfig, Waiting
-
-_REPLAYS_KEEP_NOTHING = "no source is live, and a replay runs on the log's own time, from its beginning each time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +176,21 @@ def open_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
     return load_cluster(config.nodes, clock, SimulatedCluster) if config.nodes else SimulatedCluster(clock)
 
 
-def resume_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
-    """Open the cluster whose nodes are rescued, as the last process has left it, if the settings keep its state."""
+def recall_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
+    """Open the cluster as the last process has left it, if the settings keep its state; what is done to it is lost."""
     config = settings.cluster
     if config.state is None:
         return open_cluster(settings, clock)
     cluster = load_cluster(config.nodes, clock, LastingCluster) if config.nodes else LastingCluster(clock)
-    cluster.resume(config.state)
+    cluster.recall(config.state)
+    return cluster
+
+
+def resume_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
+    """Open it so, and have what is done to it kept, if the settings keep its state."""
+    cluster = recall_cluster(settings, clock)
+    if isinstance(cluster, LastingCluster):
+        cluster.go_on()
     return cluster
 
 
@@ -248,7 +253,7 @@ def parts(settings: Settings, stack: AsyncExitStack) -> Iterator[tuple[str, Part
         opened = open_source(source, lambda _: True)
         stack.push_async_callback(opened.close)
         yield f"sources.{number} ({source.type})", opened
-    yield f"cluster ({settings.cluster.type})", open_cluster(settings, WallClock())
+    yield f"cluster ({settings.cluster.type})", recall_cluster(settings, WallClock())
     yield f"store ({settings.store.type})", StoreOnCall(settings.store)
     for number, sink in enumerate(settings.sinks):
         taking = open_sink(sink)
@@ -338,8 +343,9 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     matcher = Matcher(open_patterns(settings))
     sources = [open_source(config, matcher.wanted) for config in settings.sources]
     clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
-    if isinstance(clock, ManualClock) and (settings.store.type != "memory" or settings.cluster.state is not None):
-        raise BadInputError(Complaint("store", _REPLAYS_KEEP_NOTHING, "set store.type to memory and no cluster.state"))
+    # First of all that has a file: a process that works with it already, with the same settings, is left in peace.
+    store = open_store(settings.store)
+    stack.push_async_callback(store.close)
     seen = resume_cluster(settings, clock)
     stage = twin(seen, clock)
     policies = PolicyBook(policies_in_force(settings, seen), stage if settings.dry_run else seen)
@@ -347,8 +353,6 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     stack.push_async_callback(sink.close)
     for source in sources:
         stack.push_async_callback(source.close)
-    store = open_store(settings.store)
-    stack.push_async_callback(store.close)
     FREE_STANDBYS.set_function(lambda: len(free(seen.nodes(), settings.standby.label)))
     recorder = Recorder(sink, store, watch)
     enricher = open_enricher(settings, seen, matcher)

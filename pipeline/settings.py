@@ -107,6 +107,12 @@ class Settings(Strict):
                 "store.type sqlite needs cluster.state as well: a restart makes a simulated cluster forget cordons and "
                 "reboots that the store remembers, as if people had undone them"
             )
+        keeps = isinstance(self.store, SqliteStoreConfig) or self.cluster.state is not None
+        if keeps and not any(isinstance(source, KmsgSourceConfig) or source.follow for source in self.sources):
+            raise ValueError(
+                "no source is live, and a replay runs on the log's own time, from its beginning each time; follow the "
+                "source, or set store.type to memory and no cluster.state"
+            )
         return self
 
 

@@ -1,4 +1,7 @@
-"""`gpu-rescue run` on one machine, killed with kill -9 at random moments: nothing is lost, nothing is done twice."""
+"""`gpu-rescue run` on one machine, killed with kill -9 at random moments: nothing is lost, nothing is done twice.
+
+Nor is anything done beside another process, or without a store.
+"""
 
 import json
 import os
@@ -12,7 +15,8 @@ from typing import Any
 
 import pytest
 
-_COMMAND = [sys.executable, "-m", "pipeline.cli", "run", "-c", "pipeline.yaml"]
+_COMMAND = [sys.executable, "-m", "pipeline.cli"]
+_CONFIG = ["-c", "pipeline.yaml"]
 _ROOT = Path(__file__).parents[2]
 _NODES = [f"gpu-{number}" for number in range(6)]
 _KILLS = 6
@@ -51,11 +55,30 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _started(site: Path) -> "subprocess.Popen[bytes]":
+def _environment() -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GPU_RESCUE_")}
-    environment = {**clean, "PYTHONPATH": str(_ROOT)}
+    return {**clean, "PYTHONPATH": str(_ROOT)}
+
+
+def _started(site: Path) -> "subprocess.Popen[bytes]":
+    command = [*_COMMAND, "run", *_CONFIG]
     with (site / "errors").open("ab") as errors:
-        return subprocess.Popen(_COMMAND, cwd=site, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+        return subprocess.Popen(command, cwd=site, env=_environment(), stdout=subprocess.DEVNULL, stderr=errors)
+
+
+def _said(site: Path, *arguments: str) -> tuple[int, str, str]:
+    """The exit code of another command, and what it has said."""
+    done = subprocess.run(
+        [*_COMMAND, *arguments], cwd=site, env=_environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _until_ended(site: Path, nodes: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 90
+    while len(_ended(site)) < nodes and time.monotonic() < deadline:
+        assert process.poll() is None, (site / "errors").read_text()
+        time.sleep(0.2)
 
 
 def _fault(site: Path, node: str) -> None:
@@ -87,11 +110,9 @@ def test_a_run_that_is_killed_again_and_again_rescues_each_node_once(site: Path,
         finally:
             process.kill()
             process.wait(20)
-    process, deadline = _started(site), time.monotonic() + 90
+    process = _started(site)
     try:
-        while len(_ended(site)) < len(_NODES) and time.monotonic() < deadline:
-            assert process.poll() is None, (site / "errors").read_text()
-            time.sleep(0.2)
+        _until_ended(site, len(_NODES), process)
     finally:
         process.terminate()
         assert process.wait(20) == 0
@@ -106,3 +127,29 @@ def test_a_run_that_is_killed_again_and_again_rescues_each_node_once(site: Path,
     cordons = [(one["node"], one["patch"]["unschedulable"]) for one in effects if one["what"] == "edited"]
     assert Counter(cordons) == {(node, cordoned): 1 for node in _NODES for cordoned in (True, False)}
     assert "Traceback" not in (site / "errors").read_text()
+
+
+def test_a_second_run_is_refused_and_a_store_that_is_removed_ends_the_first(site: Path) -> None:
+    (site / "cluster.ndjson").write_text("{}\n")
+    assert _said(site, "check", *_CONFIG)[0] == 2
+    (site / "cluster.ndjson").unlink()
+    assert "store (sqlite): ok, rescues.db does not exist yet" in _said(site, "check", *_CONFIG, "--online")[1]
+    process = _started(site)
+    try:
+        _fault(site, "gpu-0")
+        _until_ended(site, 1, process)
+        code, _, told = _said(site, "run", *_CONFIG)
+        assert (code, told.strip().splitlines()[-1]) == (
+            2,
+            "rescues.db: is in use by another process; stop that one, or give each pipeline a store of its own",
+        )
+        assert "store (sqlite): ok, in use by a process that runs" in _said(site, "check", *_CONFIG, "--online")[1]
+        (site / "rescues.db").unlink()
+        _fault(site, "gpu-1")
+        assert process.wait(30) == 2
+    finally:
+        process.kill()
+        process.wait(20)
+    told = (site / "errors").read_text()
+    assert "rescues.db: was removed or replaced while it was in use; start again, with the right file in its" in told
+    assert "Traceback" not in told

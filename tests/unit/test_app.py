@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from pipeline.app import build, parts
 from pipeline.errors import BadInputError
 from pipeline.execute.store_file import StoreFile
+from pipeline.execute.store_lock import InUseError
 from pipeline.settings import Settings, read_settings, shipped
 
 
@@ -28,14 +29,15 @@ async def test_a_metric_tells_how_many_standbys_are_free(tmp_path: Path) -> None
     assert await free("standby.label=team/pool") == 0.0
 
 
-def _lasting(folder: Path, *options: str) -> Settings:
+def _lasting(folder: Path) -> Settings:
     """Settings under which everything outlives the process."""
     lasting = (
         f"store={{type: sqlite, path: {folder / 'rescues.db'}}}",
         f"cluster.state={folder / 'cluster.ndjson'}",
         f"sinks.0.path={folder / 'records.ndjson'}",
+        "sources.0.follow=true",
     )
-    return read_settings(shipped() / "pipeline.yaml", (*lasting, *options), {})
+    return read_settings(shipped() / "pipeline.yaml", lasting, {})
 
 
 async def _told_of_the_store(settings: Settings) -> str:
@@ -44,18 +46,22 @@ async def _told_of_the_store(settings: Settings) -> str:
         return await store.reach()
 
 
-async def test_a_replay_is_refused_a_store_that_lasts(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        with pytest.raises(BadInputError, match=r"store: no source is live, .*; set store\.type to memory and no"):
-            build(_lasting(tmp_path), _pause, lambda _: None, stack)
-
-
 async def test_a_store_is_let_go_of_at_the_end(tmp_path: Path) -> None:
-    settings = _lasting(tmp_path, "sources.0.follow=true")
+    settings = _lasting(tmp_path)
     for _ in range(2):
         async with AsyncExitStack() as stack:
             build(settings, _pause, lambda _: None, stack)
             assert await _told_of_the_store(settings) == "in use by a process that runs"
+
+
+async def test_a_second_process_leaves_the_files_of_the_first_in_peace(tmp_path: Path) -> None:
+    state = tmp_path / "cluster.ndjson"
+    with closing(StoreFile(tmp_path / "rescues.db")):
+        state.write_text("what the first is about to write to its en")
+        async with AsyncExitStack() as stack:
+            with pytest.raises(InUseError):
+                build(_lasting(tmp_path), _pause, lambda _: None, stack)
+    assert state.read_text() == "what the first is about to write to its en"
 
 
 async def test_a_store_that_is_not_there_yet_is_not_made_by_reaching_it(tmp_path: Path) -> None:

@@ -179,9 +179,20 @@ def test_a_store_that_lasts_needs_a_cluster_that_does() -> None:
     store = "store={type: sqlite, path: rescues.db}"
     with pytest.raises(BadInputError, match=r"store\.type sqlite needs cluster\.state as well"):
         _read(store)
-    settings = _read(store, "cluster.state=cluster.ndjson")
+    settings = _read(store, "cluster.state=cluster.ndjson", "sources.0.follow=true")
     assert settings.store == SqliteStoreConfig(type="sqlite", path=Path("rescues.db"))
     assert settings.cluster.state == Path("cluster.ndjson")
+
+
+@pytest.mark.parametrize("store", ["{type: sqlite, path: rescues.db}", "{type: memory}"])
+def test_a_replay_is_refused_what_lasts(store: str) -> None:
+    lasting = (f"store={store}", "cluster.state=cluster.ndjson")
+    with pytest.raises(
+        BadInputError, match=r"no source is live, .*; follow the source, or set store\.type to memory and"
+    ):
+        _read(*lasting, "sources=[{type: stdin}, {type: file, path: a.log}]")
+    for live in ("{type: stdin, follow: true}", "{type: kmsg}"):
+        assert _read(*lasting, f"sources=[{live}, {{type: file, path: a.log}}]").cluster.state is not None
 
 
 @pytest.mark.parametrize("text", ["", "a", "- a", "a: 1\n---\nb: 2\n"])

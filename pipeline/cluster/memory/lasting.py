@@ -70,22 +70,28 @@ class _Journal:
 
     path: Path
     _unwritten: list[bytes] = field(default_factory=list)
+    _end: int = 0
 
     def read(self) -> Iterator[tuple[int, Effect]]:
-        """Yield every effect and its line, from 1; what a kill has left unfinished at the end is cut off."""
+        """Yield every effect and its line, from 1, but what a kill has left unfinished at the end."""
         try:
-            with self.path.open("a+b") as file:
-                file.seek(0)
-                content = file.read()
-                file.truncate(content.rfind(b"\n") + 1)
+            content = self.path.read_bytes() if self.path.exists() else b""
         except OSError as error:
-            remedy = "name a file in a folder that exists and can be written to"
-            raise BadInputError(Complaint(str(self.path), f"cannot be used: {error.strerror}", remedy)) from error
+            raise self._unusable(error) from error
+        self._end = content.rfind(b"\n") + 1
         for number, line in enumerate(content.split(b"\n")[:-1], start=1):
             try:
                 yield number, _EFFECT.validate_json(line, strict=True)
             except ValidationError as error:
                 raise self.bad(number, "is no effect on a simulated cluster") from error
+
+    def go_on(self) -> None:
+        """Cut off what was left unfinished when it was read; raise BadInputError if it cannot be written to."""
+        try:
+            with self.path.open("ab") as file:
+                file.truncate(self._end)
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def append(self, effect: Effect) -> None:
         """Write one more, after those that could not be written before; raise TemporaryError if it cannot be now."""
@@ -109,6 +115,10 @@ class _Journal:
         remedy = "remove the file to begin with the cluster as it was at first, and the store of rescues with it"
         return BadInputError(Complaint(f"{self.path}:{line}", problem, remedy))
 
+    def _unusable(self, error: OSError) -> BadInputError:
+        remedy = "name a file in a folder that exists and can be written to"
+        return BadInputError(Complaint(str(self.path), f"cannot be used: {error.strerror}", remedy))
+
 
 class LastingCluster(SimulatedCluster):
     """A simulated cluster whose nodes, pods and reboots go on where they were when the process ended.
@@ -117,12 +127,13 @@ class LastingCluster(SimulatedCluster):
     methods do (`add_node`, `delete_node`, `add_pod`) is not in it.
     """
 
+    _recalled: _Journal | None = None
     _journal: _Journal | None = None
 
-    def resume(self, path: Path) -> None:
-        """Do again what the file says was done, each at its time, and go on writing it.
+    def recall(self, path: Path) -> None:
+        """Do again what the file says was done, each at its time; nothing is written.
 
-        Raises BadInputError for a file that cannot be read or written, or that is of another cluster.
+        Raises BadInputError for a file that cannot be read, or that is of another cluster.
         """
         journal, present = _Journal(path), self._clock
         for number, effect in journal.read():
@@ -131,7 +142,13 @@ class LastingCluster(SimulatedCluster):
                 self._again(effect)
             except PermanentError as error:
                 raise journal.bad(number, f"does not go with the nodes of the cluster: {error}") from error
-        self._clock, self._journal = present, journal
+        self._clock, self._recalled = present, journal
+
+    def go_on(self) -> None:
+        """Write what is done from now on to the file that was recalled; raise BadInputError if that cannot be."""
+        if self._recalled is not None:
+            self._recalled.go_on()
+            self._journal = self._recalled
 
     def edit_node(self, name: str, patch: NodePatch) -> Node:
         """Change a node, and write that down."""

@@ -30,7 +30,8 @@ class Runs:
         pods = [*_PODS, _GUARDED] if "gpu-1" in nodes else []
         self.cluster = LastingCluster(self.clock, [gpu_node(name) for name in nodes], pods)
         self.cluster.add_budget(Budget("db", "team", {"app": "db"}, min_available=1))
-        self.cluster.resume(self.path)
+        self.cluster.recall(self.path)
+        self.cluster.go_on()
         return self.cluster
 
     def passes(self, seconds: float) -> None:
@@ -105,6 +106,18 @@ async def test_half_a_line_at_the_end_was_never_done(runs: Runs) -> None:
     runs.cluster.cordon_by_hand("gpu-2")
     runs.next_process()
     assert [node.unschedulable for node in runs.cluster.nodes().values()] == [True, True]
+
+
+async def test_it_is_recalled_without_a_change_to_the_file(runs: Runs) -> None:
+    runs.cluster.cordon_by_hand("gpu-1")
+    runs.cluster.cordon_by_hand("gpu-2")
+    content = runs.path.read_bytes()[:-10]
+    _change(runs.path, content)
+    looking = LastingCluster(runs.clock, [gpu_node("gpu-1"), gpu_node("gpu-2")])
+    looking.recall(runs.path)
+    looking.cordon_by_hand("gpu-2")
+    assert [node.unschedulable for node in looking.nodes().values()] == [True, True]
+    assert runs.path.read_bytes() == content
 
 
 async def test_an_effect_that_could_not_be_written_is_with_the_next(runs: Runs) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_origin
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from pipeline.execute.saved import FORMAT, OCCURRENCE, RESCUE, UnreadableError
 from pipeline.model.fault import CodeMeaning, Drill, DriverWord, NvLink5, RecoveryAction, Severity
@@ -153,6 +154,13 @@ def test_a_mapping_of_another_type_reads_back_as_a_dict() -> None:
 def test_the_form_is_the_one_that_stores_out_there_hold(name: str, text: str) -> None:
     """If it fails, the form has changed: see the head of pipeline/execute/saved.py before the file is changed."""
     assert json.loads(text) == json.loads((GOLDEN / name).read_text())
+
+
+def test_every_word_of_the_form_is_known_to_those_that_read_it() -> None:
+    """If it fails, there is a new word, which older versions take for damage: the format needs its next number."""
+    schemas = [TypeAdapter(kind).json_schema()["$defs"] for kind in (Rescue, Occurrence)]
+    words = {name: part["enum"] for schema in schemas for name, part in schema.items() if "enum" in part}
+    assert words == json.loads((GOLDEN / "words.json").read_text())
 
 
 def test_what_was_saved_once_is_read_for_ever() -> None:
