@@ -68,6 +68,24 @@ async def test_what_a_write_has_returned_from_outlives_a_kill(path: Path) -> Non
     await store.close()
 
 
+async def test_a_log_that_is_torn_by_a_power_cut_holds_whole_writes_only(path: Path) -> None:
+    store = SqliteStore(path)
+    for number in range(4):
+        await asyncio.gather(*(store.create(rescue(f"{number}-{half}")) for half in "ab"))
+    left = _killed(path)
+    await store.close()
+    log = left.with_name(f"{left.name}-wal")
+    content, found = log.read_bytes(), set()
+    for length in (*range(0, len(content), 1_500), len(content)):
+        # What the disk had not taken yet is whatever was there before.
+        log.write_bytes(content[:length] + b"\xab" * 9_000)
+        torn = shutil.copytree(left.parent, path.parent / f"torn-{length}") / left.name
+        after = SqliteStore(torn)
+        found.add(tuple(sorted(one.name for one in after.all())))
+        await after.close()
+    assert found == {tuple(f"{number}-{half}" for number in range(many) for half in "ab") for many in range(5)}
+
+
 async def test_those_that_ended_lately_are_found_after_a_restart_whatever_was_saved_last(path: Path) -> None:
     store = SqliteStore(path)
     for minutes in (1, 2, 0):
