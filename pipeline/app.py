@@ -15,7 +15,7 @@ from pipeline.backtest.reading import MatchedOnce, Reading, Told
 from pipeline.backtest.store import TrialStore
 from pipeline.backtest.trial import Trial
 from pipeline.clock import Clock, ManualClock, WallClock
-from pipeline.cluster.memory import SimulatedCluster, Twin, load_cluster, twin
+from pipeline.cluster.memory import LastingCluster, SimulatedCluster, Twin, load_cluster, twin
 from pipeline.deadletters import DeadLetterFile, kept_nowhere
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Incidents
@@ -42,14 +42,24 @@ from pipeline.execute.rehearsal import Drills, Execution, Rehearsal, SideBySide
 from pipeline.execute.reload import Reload
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay
 from pipeline.execute.store import RescueStore
+from pipeline.execute.store_lock import InUseError, not_yet
 from pipeline.execute.store_memory import MemoryStore
+from pipeline.execute.store_sqlite import SqliteStore
 from pipeline.execute.store_view import StoreView, acts, is_drill, is_rehearsed
 from pipeline.execute.succession import Succession
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import PatternSet, load_patterns
 from pipeline.model.plan import ActionName
 from pipeline.rebooters.simulated import SimulatedRebooter
-from pipeline.settings import Settings, SinkConfig, SourceConfig, shipped
+from pipeline.settings import (
+    MemoryStoreConfig,
+    Settings,
+    SinkConfig,
+    SourceConfig,
+    SqliteStoreConfig,
+    StoreConfig,
+    shipped,
+)
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kafka.inlet import KafkaInlet
@@ -173,7 +183,36 @@ def open_inlet(config: SourceConfig) -> Inlet | None:
 def open_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
     """Open the cluster whose nodes are rescued."""
     config = settings.cluster
-    return load_cluster(config.nodes, clock) if config.nodes else SimulatedCluster(clock)
+    return load_cluster(config.nodes, clock, SimulatedCluster) if config.nodes else SimulatedCluster(clock)
+
+
+def recall_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
+    """Open the cluster as the last process has left it, if the settings keep its state; what is done to it is lost."""
+    config = settings.cluster
+    if config.state is None:
+        return open_cluster(settings, clock)
+    cluster = load_cluster(config.nodes, clock, LastingCluster) if config.nodes else LastingCluster(clock)
+    cluster.recall(config.state)
+    return cluster
+
+
+def resume_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
+    """Open it so, and have what is done to it kept, if the settings keep its state."""
+    cluster = recall_cluster(settings, clock)
+    if isinstance(cluster, LastingCluster):
+        cluster.go_on()
+    return cluster
+
+
+def open_store(config: StoreConfig) -> MemoryStore | SqliteStore:
+    """Open the store of rescues; raises BadInputError."""
+    match config:
+        case MemoryStoreConfig():
+            return MemoryStore()
+        case SqliteStoreConfig():
+            return SqliteStore(config.path)
+        case _:
+            assert_never(config)
 
 
 def open_enricher(settings: Settings, cluster: SimulatedCluster, matcher: Matcher) -> Enricher:
@@ -198,13 +237,34 @@ class Part(Protocol):
         ...
 
 
+class StoreOnCall:
+    """A store that is opened when it is reached, and let go of again; none is made."""
+
+    def __init__(self, config: StoreConfig) -> None:
+        self._config = config
+
+    async def reach(self) -> str:
+        """Tell what is in it, or that a pipeline works with it; raise BadInputError if it cannot serve."""
+        if isinstance(self._config, SqliteStoreConfig) and not self._config.path.exists():
+            return not_yet(self._config.path)
+        try:
+            store = open_store(self._config)
+        except InUseError:
+            return "in use by a process that runs"
+        try:
+            return await store.reach()
+        finally:
+            await store.close()
+
+
 def parts(settings: Settings, stack: AsyncExitStack) -> Iterator[tuple[str, Part]]:
     """Open every source, the cluster and every sink, one after the other, to be reached; *stack* closes them."""
     for number, source in enumerate(settings.sources):
         opened = open_source(source, lambda _: True)
         stack.push_async_callback(opened.close)
         yield f"sources.{number} ({source.type})", opened
-    yield f"cluster ({settings.cluster.type})", open_cluster(settings, WallClock())
+    yield f"cluster ({settings.cluster.type})", recall_cluster(settings, WallClock())
+    yield f"store ({settings.store.type})", StoreOnCall(settings.store)
     for number, sink in enumerate(settings.sinks):
         taking = open_sink(sink)
         stack.push_async_callback(taking.close)
@@ -293,14 +353,16 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
     matcher = Matcher(open_patterns(settings))
     sources = [open_source(config, matcher.wanted, matcher.searches) for config in settings.sources]
     clock = WallClock() if any(source.live for source in sources) else ManualClock(BEFORE_ALL_LOGS)
-    seen = open_cluster(settings, clock)
+    # First of all that has a file: a process that works with it already, with the same settings, is left in peace.
+    store = open_store(settings.store)
+    stack.push_async_callback(store.close)
+    seen = resume_cluster(settings, clock)
     stage = twin(seen, clock)
     policies = PolicyBook(policies_in_force(settings, seen), stage if settings.dry_run else seen)
     sink = open_sinks(settings)
     stack.push_async_callback(sink.close)
     for source in sources:
         stack.push_async_callback(source.close)
-    store = MemoryStore()
     FREE_STANDBYS.set_function(lambda: len(free(seen.nodes(), settings.standby.label)))
     recorder = Recorder(sink, store, watch)
     enricher = open_enricher(settings, seen, matcher)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.standby import StandbySettings
@@ -48,12 +48,31 @@ class SimulatedClusterConfig(Strict):
     newcomers: bool = Field(
         True, description="Whether a host that no node answers to becomes a node, so that any log can be replayed."
     )
+    state: Path | None = Field(
+        None, description="File that keeps what was done to it over a restart; none: it is then as it was at first."
+    )
+
+
+class MemoryStoreConfig(Strict):
+    """Rescues are forgotten when the process ends."""
+
+    type: Literal["memory"] = Field(description="Where: in memory.")
+
+
+class SqliteStoreConfig(Strict):
+    """Rescues are kept in a file; one process at a time works with it."""
+
+    type: Literal["sqlite"] = Field(description="Where: in a file.")
+    path: Path = Field(
+        description="The file, on a disk of this machine; about 200 MB with the 10,000 ended rescues that it keeps."
+    )
 
 
 SourceConfig = Annotated[
     FileSourceConfig | StdinSourceConfig | KmsgSourceConfig | KafkaSourceConfig, Field(discriminator="type")
 ]
 ClusterConfig = SimulatedClusterConfig
+StoreConfig = Annotated[MemoryStoreConfig | SqliteStoreConfig, Field(discriminator="type")]
 SinkConfig = Annotated[FileSinkConfig | ElasticsearchSinkConfig, Field(discriminator="type")]
 
 
@@ -76,11 +95,30 @@ class Settings(Strict):
     enrich: EnrichSettings = Field(EnrichSettings(), description="How a log's host names become nodes.")
     guards: GuardSettings = Field(GuardSettings(), description="What no policy may overstep.")
     standby: StandbySettings = Field(StandbySettings(), description="The reserve of warm standby nodes.")
+    store: StoreConfig = Field(
+        MemoryStoreConfig(type="memory"), description="Where rescues and occurrences are kept over a restart."
+    )
     execute: ExecuteSettings = Field(ExecuteSettings(), description="How the executor waits and tries again.")
     sinks: list[SinkConfig] = Field(
         min_length=1, description="Where rescue records go; a record is safe when all have it."
     )
     log: LogSettings = Field(LogSettings(), description="What the process says of itself.")
+
+    @model_validator(mode="after")
+    def _remembers_as_a_whole(self) -> "Settings":
+        if isinstance(self.store, SqliteStoreConfig) and self.cluster.state is None:
+            raise ValueError(
+                "store.type sqlite needs cluster.state as well: a restart makes a simulated cluster forget cordons and "
+                "reboots that the store remembers, as if people had undone them"
+            )
+        keeps = isinstance(self.store, SqliteStoreConfig) or self.cluster.state is not None
+        always = (KmsgSourceConfig, KafkaSourceConfig)
+        if keeps and not any(isinstance(source, always) or source.follow for source in self.sources):
+            raise ValueError(
+                "no source is live, and a replay runs on the log's own time, from its beginning each time; follow the "
+                "source, or set store.type to memory and no cluster.state"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.app import open_cluster, open_patterns, open_policies, parts
+from pipeline.app import open_patterns, open_policies, parts, recall_cluster
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
 from pipeline.cluster.memory import SimulatedCluster
@@ -70,7 +70,7 @@ def _policies(settings: Settings) -> Iterator[str]:
 
 
 def _cluster(settings: Settings) -> Iterator[str]:
-    yield f"cluster: simulated, {len(open_cluster(settings, WallClock()).nodes())} nodes"
+    yield f"cluster: simulated, {len(recall_cluster(settings, WallClock()).nodes())} nodes"
 
 
 async def _reached(settings: Settings) -> bool:

@@ -10,7 +10,7 @@ import structlog
 from pipeline.clock import Clock
 from pipeline.cluster.port import NodeCache
 from pipeline.decide.guards import GuardSettings
-from pipeline.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
+from pipeline.errors import BadInputError, ConflictError, NotFoundError, PermanentError, TemporaryError
 from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
 from pipeline.execute.admissions import Admissions
@@ -110,7 +110,7 @@ class Executor:
         self._asleep[name] = now + poll - (now - _ROUNDS_SINCE) % poll
 
     async def _advance(self, name: str) -> None:
-        """Take one rescue further; whatever goes wrong with it, the others go on."""
+        """Take one rescue further; whatever goes wrong with it, the others go on while there is a store."""
         self._asleep.pop(name, None)
         try:
             for _ in range(_TRANSITIONS_PER_TICK):
@@ -119,6 +119,9 @@ class Executor:
         except TemporaryError as error:
             _log.warning("store.away", rescue=name, error=str(error))
             self._sleep(name, error.delay or self._settings.retry_first)
+        except BadInputError:
+            # A store that only a person can mend: nothing that is done from here on would be remembered.
+            raise
         except Exception:
             _log.exception("rescue.defect", rescue=name)
             self._sleep(name, self._settings.retry_longest)

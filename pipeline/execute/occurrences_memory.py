@@ -35,8 +35,8 @@ class OccurrenceIndex:
         names = {name for key in _keys(gpu) for name in self._by_key.get(key, ())}
         return sorted((self._all[name] for name in names), key=lambda one: (one.first_seen, one.name))
 
-    def put(self, occurrence: Occurrence) -> None:
-        """Remember an occurrence; one of its name spans the time of both from then on."""
+    def put(self, occurrence: Occurrence) -> list[str]:
+        """Remember an occurrence, which spans the time of one of its name from then on; return the names forgotten."""
         known = self._all.get(occurrence.name)
         self._newest = max(self._newest, occurrence.last_seen)
         self._all[occurrence.name] = known.spanning(occurrence) if known is not None else occurrence
@@ -44,16 +44,19 @@ class OccurrenceIndex:
         if known is None:
             for key in _keys(occurrence.gpu):
                 self._by_key.setdefault(key, {})[occurrence.name] = None
-        self._forget()
+        return self._forget()
 
-    def _forget(self) -> None:
+    def _forget(self) -> list[str]:
+        forgotten = []
         while self._all and (len(self._all) > self._limit or self._is_over(next(iter(self._all.values())))):
             name, occurrence = self._all.popitem(last=False)
+            forgotten.append(name)
             for key in _keys(occurrence.gpu):
                 names = self._by_key[key]
                 del names[name]
                 if not names:
                     del self._by_key[key]
+        return forgotten
 
     def _is_over(self, occurrence: Occurrence) -> bool:
         return self._newest - occurrence.last_seen > LONGEST

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Literal
 
 from pipeline.model.guard import GuardState
 
@@ -30,7 +31,7 @@ class OnTimeout(StrEnum):
 class Cordon:
     """Mark the node unschedulable, as `kubectl cordon` does."""
 
-    name: ActionName = ActionName.CORDON
+    name: Literal[ActionName.CORDON] = ActionName.CORDON
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Drain:
     on_timeout: OnTimeout = OnTimeout.FAIL
     delete_empty_dir_data: bool = True
     force: bool = False
-    name: ActionName = ActionName.DRAIN
+    name: Literal[ActionName.DRAIN] = ActionName.DRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +51,28 @@ class Reboot:
 
     waittime: timedelta = timedelta(0)
     timeout: timedelta = timedelta(minutes=30)
-    name: ActionName = ActionName.REBOOT
+    name: Literal[ActionName.REBOOT] = ActionName.REBOOT
 
 
 @dataclass(frozen=True, slots=True)
 class Uncordon:
     """Make the node schedulable again, if it was this rescue that cordoned it."""
 
-    name: ActionName = ActionName.UNCORDON
+    name: Literal[ActionName.UNCORDON] = ActionName.UNCORDON
 
 
 @dataclass(frozen=True, slots=True)
 class EnableWarmStandby:
     """Put a warm standby node into service in this node's place."""
 
-    name: ActionName = ActionName.WARM_STANDBY
+    name: Literal[ActionName.WARM_STANDBY] = ActionName.WARM_STANDBY
 
 
 @dataclass(frozen=True, slots=True)
 class Offline:
     """Take the node out for good: only a person brings it back."""
 
-    name: ActionName = ActionName.OFFLINE
+    name: Literal[ActionName.OFFLINE] = ActionName.OFFLINE
 
 
 Action = Cordon | Drain | Reboot | Uncordon | EnableWarmStandby | Offline

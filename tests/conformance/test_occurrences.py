@@ -1,6 +1,5 @@
-"""What every store promises of the occurrences that rules with `repeat` count. A new store adds one row."""
+"""What every store promises of the occurrences that rules with `repeat` count."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,14 +8,10 @@ import pytest
 
 from pipeline.decide.repeat import LONGEST
 from pipeline.execute.store import RescueStore
-from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.fault import Severity
 from pipeline.model.occurrence import Code, Gpu, Occurrence
+from tests.conformance.conftest import Opened
 from tests.fakes.faults import NOON, rescue
-
-STORES: dict[str, Callable[[], RescueStore]] = {"memory": MemoryStore}
-
-pytestmark = pytest.mark.parametrize("opened", STORES.values(), ids=STORES.keys())
 
 SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
@@ -33,7 +28,7 @@ def seen(name: str, after: timedelta = timedelta(0), until: timedelta | None = N
     )
 
 
-async def noted(opened: Callable[[], RescueStore], *occurrences: Occurrence) -> RescueStore:
+async def noted(opened: Opened, *occurrences: Occurrence) -> RescueStore:
     store = opened()
     for occurrence in occurrences:
         await store.note(occurrence)
@@ -44,7 +39,7 @@ def names(store: RescueStore, gpu: Gpu = KNOWN) -> list[str]:
     return [one.name for one in store.occurrences(gpu)]
 
 
-async def test_a_new_store_knows_of_none(opened: Callable[[], RescueStore]) -> None:
+async def test_a_new_store_knows_of_none(opened: Opened) -> None:
     store = opened()
     assert store.occurrence("a") is None
     assert list(store.occurrences(KNOWN)) == []
@@ -59,7 +54,7 @@ async def test_a_new_store_knows_of_none(opened: Callable[[], RescueStore]) -> N
         pytest.param(seen("a", SECOND / 7, HOUR), id="a part of a second"),
     ],
 )
-async def test_what_was_noted_is_read_back_whole(opened: Callable[[], RescueStore], one: Occurrence) -> None:
+async def test_what_was_noted_is_read_back_whole(opened: Opened, one: Occurrence) -> None:
     store = await noted(opened, one)
     assert store.occurrence("a") == one
     assert list(store.occurrences(one.gpu)) == [one]
@@ -81,48 +76,46 @@ async def test_what_was_noted_is_read_back_whole(opened: Callable[[], RescueStor
         pytest.param(Gpu("gpu-2", None, "", ""), False, id="not by identities that are empty"),
     ],
 )
-async def test_an_occurrence_is_found(opened: Callable[[], RescueStore], gpu: Gpu, found: bool) -> None:
+async def test_an_occurrence_is_found(opened: Opened, gpu: Gpu, found: bool) -> None:
     store = await noted(opened, seen("a"), seen("b", gpu=Gpu("gpu-9", "0000:3b:00", "", "")))
     assert names(store, gpu) == (["a"] if found else [])
 
 
-async def test_they_come_first_seen_first_each_once(opened: Callable[[], RescueStore]) -> None:
+async def test_they_come_first_seen_first_each_once(opened: Opened) -> None:
     store = await noted(opened, seen("b", 2 * HOUR), seen("c", timedelta(0)), seen("a", 2 * HOUR), seen("d", HOUR))
     assert names(store) == ["c", "d", "a", "b"]
 
 
-async def test_noting_it_again_changes_nothing(opened: Callable[[], RescueStore]) -> None:
+async def test_noting_it_again_changes_nothing(opened: Opened) -> None:
     one = seen("a", HOUR, 2 * HOUR)
     store = await noted(opened, one, one)
     assert list(store.occurrences(KNOWN)) == [one]
 
 
 @pytest.mark.parametrize("swapped", [False, True], ids=["in order", "out of order"])
-async def test_one_that_grows_spans_the_time_of_all_that_was_noted(
-    opened: Callable[[], RescueStore], swapped: bool
-) -> None:
+async def test_one_that_grows_spans_the_time_of_all_that_was_noted(opened: Opened, swapped: bool) -> None:
     parts = [seen("a", HOUR, 2 * HOUR), seen("a", HOUR, 3 * HOUR), seen("a", timedelta(0), HOUR)]
     store = await noted(opened, *(reversed(parts) if swapped else parts))
     assert list(store.occurrences(KNOWN)) == [seen("a", timedelta(0), 3 * HOUR)]
     assert store.occurrence("a") == seen("a", timedelta(0), 3 * HOUR)
 
 
-async def test_a_boot_that_becomes_known_stays_known(opened: Callable[[], RescueStore]) -> None:
+async def test_a_boot_that_becomes_known_stays_known(opened: Opened) -> None:
     store = await noted(opened, seen("a", boot_id=None), seen("a"), seen("a", boot_id=None))
     assert store.occurrence("a") == seen("a")
 
 
-async def test_what_was_seen_within_thirty_days_is_remembered(opened: Callable[[], RescueStore]) -> None:
+async def test_what_was_seen_within_thirty_days_is_remembered(opened: Opened) -> None:
     store = await noted(opened, seen("first", -HOUR, timedelta(0)), seen("last", LONGEST))
     assert names(store) == ["first", "last"]
 
 
-async def test_what_grows_again_is_remembered_from_then_on(opened: Callable[[], RescueStore]) -> None:
+async def test_what_grows_again_is_remembered_from_then_on(opened: Opened) -> None:
     store = await noted(opened, seen("a"), seen("b", HOUR), seen("a", HOUR), seen("c", LONGEST + HOUR))
     assert names(store) == ["a", "b", "c"]
 
 
-async def test_an_occurrence_is_no_rescue(opened: Callable[[], RescueStore]) -> None:
+async def test_an_occurrence_is_no_rescue(opened: Opened) -> None:
     store = await noted(opened, seen("gpu-1-xid-79-abc"))
     assert store.get("gpu-1-xid-79-abc") is None
     saved = await store.create(rescue())

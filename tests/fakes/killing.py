@@ -1,11 +1,13 @@
 """A process that is killed at a chosen moment: before or after any write to the store, any effect, any record."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from pipeline.cluster.memory import SimulatedCluster
 from pipeline.execute.store_memory import MemoryStore
+from pipeline.execute.store_sqlite import SqliteStore
 from pipeline.model.node import Node, NodePatch, Pod
 from pipeline.model.rescue import Rescue
 from pipeline.rebooters.port import Asked, Rebooter
@@ -32,6 +34,13 @@ class Killer:
             self.killed = what
             raise KilledError(what)
 
+    async def around(self, what: str, write: Callable[[Rescue], Awaitable[Rescue]], rescue: Rescue) -> Rescue:
+        """Make a write between two moments."""
+        self.moment(f"before the {what}")
+        written = await write(rescue)
+        self.moment(f"after the {what}")
+        return written
+
 
 class KillingStore(MemoryStore):
     """Dies before or after a write."""
@@ -41,17 +50,28 @@ class KillingStore(MemoryStore):
         self._killer = killer
 
     async def create(self, rescue: Rescue) -> Rescue:
-        self._killer.moment(f"before the create of {rescue.name}")
-        created = await super().create(rescue)
-        self._killer.moment(f"after the create of {rescue.name}")
-        return created
+        return await self._killer.around(f"create of {rescue.name}", super().create, rescue)
 
     async def save(self, rescue: Rescue) -> Rescue:
-        told = f"save of {rescue.name} at entry {len(rescue.journal)}, status {rescue.status}"
-        self._killer.moment(f"before the {told}")
-        saved = await super().save(rescue)
-        self._killer.moment(f"after the {told}")
-        return saved
+        return await self._killer.around(_told(rescue), super().save, rescue)
+
+
+class KillingFile(SqliteStore):
+    """The same over a file, which outlives the process."""
+
+    def __init__(self, path: Path, killer: Killer) -> None:
+        super().__init__(path)
+        self._killer = killer
+
+    async def create(self, rescue: Rescue) -> Rescue:
+        return await self._killer.around(f"create of {rescue.name}", super().create, rescue)
+
+    async def save(self, rescue: Rescue) -> Rescue:
+        return await self._killer.around(_told(rescue), super().save, rescue)
+
+
+def _told(rescue: Rescue) -> str:
+    return f"save of {rescue.name} at entry {len(rescue.journal)}, status {rescue.status}"
 
 
 class KillingCluster(SimulatedCluster):

@@ -18,7 +18,7 @@ from pipeline.execute.intake import Intake
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
-from pipeline.execute.store_memory import MemoryStore
+from pipeline.execute.store import RescueStore
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import load_patterns
 from pipeline.model.node import Node, Pod
@@ -58,7 +58,7 @@ class Theatre:
         *policies: str,
         nodes: Sequence[Node] = (),
         pods: Sequence[Pod] = (),
-        store: MemoryStore | None = None,
+        store: RescueStore | None = None,
         dry_run: bool = False,
         **guards: Any,
     ) -> None:

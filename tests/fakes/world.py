@@ -18,6 +18,7 @@ from pipeline.execute.actions.standby import StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.store import RescueStore
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.succession import Succession
 from pipeline.model.node import Node, Pod
@@ -67,7 +68,7 @@ class World:
         pods: Sequence[Pod] = (),
         *,
         cluster: SimulatedCluster | None = None,
-        store: MemoryStore | None = None,
+        store: RescueStore | None = None,
         sink: WatchedSink | None = None,
         rebooter: Rebooter | None = None,
         guards: GuardSettings | None = None,
@@ -76,7 +77,7 @@ class World:
     ) -> None:
         self.clock = clock or ManualClock(NOON)
         self.cluster = cluster or SimulatedCluster(self.clock, nodes or [gpu_node()], pods)
-        self.store = store or MemoryStore()
+        self.store: RescueStore = store or MemoryStore()
         self.sink = sink or WatchedSink()
         self.rebooter = rebooter or SimulatedRebooter(self.cluster)
         self.guards = guards or GuardSettings(max_percent=100)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.app import policy_documents
 from pipeline.clock import WallClock
-from pipeline.cluster.memory import load_cluster
+from pipeline.cluster.memory import SimulatedCluster, load_cluster
 from pipeline.decide.policy import read_policies
 from pipeline.errors import BadInputError
 from pipeline.match.patterns import load_patterns
@@ -47,7 +47,7 @@ _WORDS = (
 _KINDS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "configuration": ("pipeline.yaml", lambda path: read_settings(path, environment={})),
     "policies": ("examples/policies/reboot.yaml", lambda path: read_policies(policy_documents([path]))),
-    "cluster": ("examples/cluster.yaml", lambda path: load_cluster(path, WallClock())),
+    "cluster": ("examples/cluster.yaml", lambda path: load_cluster(path, WallClock(), SimulatedCluster)),
     "patterns": ("patterns/bus.yaml", lambda path: load_patterns([path])),
 }
 

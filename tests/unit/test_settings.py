@@ -8,7 +8,14 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.errors import BadInputError
-from pipeline.settings import Settings, SimulatedClusterConfig, read_settings, shipped
+from pipeline.settings import (
+    MemoryStoreConfig,
+    Settings,
+    SimulatedClusterConfig,
+    SqliteStoreConfig,
+    read_settings,
+    shipped,
+)
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
@@ -38,9 +45,12 @@ def test_the_shipped_file_holds_every_key_with_its_default(section: str) -> None
 
 
 def _described_parts() -> list[dict[str, Any]]:
-    """The sources, sinks and the cluster of the shipped file, with those that are commented out."""
-    sections = yaml.safe_load(SHIPPED.read_text().replace("# - type:", "  - type:").replace("#   ", "    "))
-    return [*sections["sources"], *sections["sinks"], sections["cluster"]]
+    """The sources, sinks, the cluster and the stores of the shipped file, with those that are commented out."""
+    text = SHIPPED.read_text().replace("# - type:", "  - type:").replace("#   ", "    ")
+    # A section that is of one kind shows the other one below, as what could stand in its place.
+    sections = yaml.safe_load(text.replace("\n# type:", "\nother_store:\n  type:").replace("\n# path:", "\n  path:"))
+    stores = [sections["store"], sections["other_store"]]
+    return [*sections["sources"], *sections["sinks"], sections["cluster"], *stores]
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,8 @@ def _described_parts() -> list[dict[str, Any]]:
         FileSinkConfig,
         ElasticsearchSinkConfig,
         SimulatedClusterConfig,
+        MemoryStoreConfig,
+        SqliteStoreConfig,
     ],
 )
 def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel]) -> None:
@@ -186,6 +198,26 @@ def test_files_that_are_read_count_from_the_configuration_files_folder(tmp_path:
     assert settings.policies == [tmp_path / "etc" / "p", Path("/abs/p")]
     assert settings.patterns == [tmp_path / "etc" / "q"]
     assert settings.sinks[0].place == "out.ndjson"
+
+
+def test_a_store_that_lasts_needs_a_cluster_that_does() -> None:
+    store = "store={type: sqlite, path: rescues.db}"
+    with pytest.raises(BadInputError, match=r"store\.type sqlite needs cluster\.state as well"):
+        _read(store)
+    settings = _read(store, "cluster.state=cluster.ndjson", "sources.0.follow=true")
+    assert settings.store == SqliteStoreConfig(type="sqlite", path=Path("rescues.db"))
+    assert settings.cluster.state == Path("cluster.ndjson")
+
+
+@pytest.mark.parametrize("store", ["{type: sqlite, path: rescues.db}", "{type: memory}"])
+def test_a_replay_is_refused_what_lasts(store: str) -> None:
+    lasting = (f"store={store}", "cluster.state=cluster.ndjson")
+    with pytest.raises(
+        BadInputError, match=r"no source is live, .*; follow the source, or set store\.type to memory and"
+    ):
+        _read(*lasting, "sources=[{type: stdin}, {type: file, path: a.log}]")
+    for live in ("{type: stdin, follow: true}", "{type: kmsg}"):
+        assert _read(*lasting, f"sources=[{live}, {{type: file, path: a.log}}]").cluster.state is not None
 
 
 @pytest.mark.parametrize("text", ["", "a", "- a", "a: 1\n---\nb: 2\n"])

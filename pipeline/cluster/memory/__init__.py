@@ -7,6 +7,7 @@ deterministic: the same calls at the same times give the same cluster.
 from pipeline.cluster.memory.budgets import Budget
 from pipeline.cluster.memory.cluster import SimulatedCluster
 from pipeline.cluster.memory.file import load_cluster
+from pipeline.cluster.memory.lasting import LastingCluster
 from pipeline.cluster.memory.machines import AcceptedReboot, boot_id
 from pipeline.cluster.memory.timings import Timings
 from pipeline.cluster.memory.troubles import Call, LostAnswerError, Trouble, Troubles
@@ -17,6 +18,7 @@ __all__ = [
     "AcceptedReboot",
     "Budget",
     "Call",
+    "LastingCluster",
     "LostAnswerError",
     "SimulatedCluster",
     "Timings",

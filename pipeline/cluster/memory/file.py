@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,6 +18,8 @@ from pipeline.documents import Document, Strict, read_documents, validate
 from pipeline.durations import Duration
 from pipeline.errors import BadInputError, Complaint
 from pipeline.model.node import Node, Pod, Taint
+
+C = TypeVar("C", bound=SimulatedCluster)
 
 _SHARE = re.compile(r"(?:[0-9]{1,2}|100)%")
 
@@ -168,7 +170,7 @@ class SimulatedClusterFile(Strict):
     timings: Timings = Field(Timings(), description="How long things take.")
 
 
-def load_cluster(path: Path, clock: Clock) -> SimulatedCluster:
+def load_cluster(path: Path, clock: Clock, kind: type[C]) -> C:
     """Return the cluster that a YAML file describes; raise BadInputError, with FILE:LINE, for what is wrong in it."""
     documents = read_documents(path)
     if len(documents) != 1:
@@ -179,7 +181,7 @@ def load_cluster(path: Path, clock: Clock) -> SimulatedCluster:
     if complaints:
         raise BadInputError(*complaints)
     nodes = (node for described in spec.nodes for node in described.nodes())
-    cluster = SimulatedCluster(clock, nodes, (pod.pod() for pod in spec.pods), timings=spec.timings)
+    cluster = kind(clock, nodes, (pod.pod() for pod in spec.pods), timings=spec.timings)
     for budget in spec.budgets:
         cluster.add_budget(budget.budget())
     for node in spec.nodes:

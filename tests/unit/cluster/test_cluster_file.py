@@ -38,7 +38,7 @@ def _load(tmp_path: Path, text: str) -> tuple[ManualClock, SimulatedCluster]:
     path = tmp_path / "cluster.yaml"
     path.write_text(text, encoding="utf-8")
     clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
-    return clock, load_cluster(path, clock)
+    return clock, load_cluster(path, clock, SimulatedCluster)
 
 
 async def test_a_file_gives_nodes_pods_budgets_and_what_is_wrong_with_machines(tmp_path: Path) -> None:

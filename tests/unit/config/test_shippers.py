@@ -27,7 +27,7 @@ def filebeat(read: Any) -> tuple[object, ...]:
 
 
 def vector(read: Any) -> tuple[object, ...]:
-    (name, taken), (sent,) = *read["sources"].items(), read["sinks"].values()
+    ((name, taken),), (sent,) = read["sources"].items(), read["sinks"].values()
     assert sent["inputs"] == [name]
     ((field, (value,)),) = taken["include_matches"].items()
     acks = sent["librdkafka_options"]["acks"]

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from pipeline.cluster.memory import Call, SimulatedCluster, Trouble
 from pipeline.decide.guards import GuardSettings
-from pipeline.errors import ConflictError, TemporaryError
+from pipeline.errors import BadInputError, Complaint, ConflictError, TemporaryError
 from pipeline.execute.actions.port import Done, Outcome
 from pipeline.execute.executor import Executor
 from pipeline.execute.recorder import Recorder
@@ -68,6 +68,13 @@ class WobblyStore(MemoryStore):
             self.times -= 1
             raise self.error
         return await super().save(rescue)
+
+
+async def test_a_store_that_only_a_person_can_mend_ends_the_run() -> None:
+    world = _two(store=WobblyStore(BadInputError(Complaint("rescues.db", "is damaged")), 1))
+    await _plan_two(world)
+    with pytest.RaisesGroup(pytest.RaisesExc(BadInputError, match="rescues.db: is damaged")):
+        await world.executor.tick()
 
 
 @pytest.mark.parametrize("error", [TemporaryError("leader changed", timedelta(seconds=10)), ConflictError("changed")])

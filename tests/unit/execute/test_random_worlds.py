@@ -96,6 +96,7 @@ async def _plan(world: World, rng: random.Random, number: int) -> None:
     gpu = fault(79, pci=f"0000:{rng.randrange(4):02x}:00", line=line(time=world.clock.now(), node=node))
     cause = node_fault(79, node=node, time=world.clock.now(), fault=gpu)
     new = rescue(f"r{number}", node, world.clock.now(), plan=plan(*rng.choice(_PLANS), priority=number), cause=cause)
+    assert isinstance(world.store, MemoryStore)
     await MemoryStore.create(world.store, new)
 
 
