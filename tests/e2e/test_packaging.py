@@ -57,15 +57,42 @@ def test_the_image_copies_what_there_is_and_is_not_root() -> None:
     assert "0" not in user
 
 
-def test_the_composed_command_runs(tmp_path: Path) -> None:
-    service = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["gpu-rescue"]
+COMPOSED = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+OURS = {name: service for name, service in COMPOSED.items() if "build" in service}
+
+
+def test_the_composed_set_mounts_what_there_is_and_waits_for_what_it_has() -> None:
+    mounted = [volume.split(":")[0] for service in COMPOSED.values() for volume in service.get("volumes", [])]
+    assert [path for path in mounted if path.startswith("./") and not (ROOT / path).exists()] == []
+    awaited = {name for service in COMPOSED.values() for name in service.get("depends_on", {})}
+    assert awaited <= COMPOSED.keys()
+    asked = {
+        name
+        for service in COMPOSED.values()
+        for name, wanted in service.get("depends_on", {}).items()
+        if wanted["condition"] == "service_healthy"
+    }
+    assert [name for name in asked if "healthcheck" not in COMPOSED[name]] == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_composed_configuration_holds(name: str, tmp_path: Path) -> None:
+    service = OURS[name]
+    config = service["command"][service["command"].index("-c") + 1].replace("/etc/gpu-rescue", str(ROOT / "config"))
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *service["command"]],
+        [sys.executable, "-m", "pipeline.cli", "check", "-c", config],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", **service["environment"]},
         capture_output=True,
+        text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "rescue-records.ndjson").exists()
+
+
+def test_the_composed_services_talk_to_each_other() -> None:
+    """What the environment sets is what the services are called, not this machine."""
+    for service in OURS.values():
+        said = " ".join(service["environment"].values())
+        assert {name for name in COMPOSED if f"{name}:" in said} == {"kafka", "elasticsearch"}
