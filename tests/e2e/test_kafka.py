@@ -1,25 +1,18 @@
 """The command line over a real Kafka and a real Elasticsearch: faults go through, and what is missing is told."""
 
-import asyncio
 import json
 import signal
-import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.settings import shipped
-from sinks.elasticsearch import ElasticsearchSink, ElasticsearchSinkConfig
+from tests.e2e.commands import ended, searching, sink_sets, started
 from tests.fakes.elasticsearch import sink_config
 from tests.integration.kafka.reading import eventually
 from tests.services.elasticsearch.node import Elasticsearch
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import committed, produce
-
-EXAMPLE = shipped() / "examples" / "kafka-elasticsearch.yaml"
-LIMIT = 60
 
 
 def envelope(node: str, text: str) -> bytes:
@@ -30,28 +23,6 @@ def lines(count: int) -> list[bytes]:
     noise = envelope("gpu-1", "docker0: port 1(veth0a1b2c) entered blocking state")
     fault = "NVRM: Xid (PCI:0000:3b:00): 79, pid=1, name=python3, GPU has fallen off the bus."
     return [line for n in range(count) for line in (noise, envelope(f"gpu-{n}", fault), noise)]
-
-
-async def started(command: str, folder: Path, address: str, topic: str, *sets: str) -> asyncio.subprocess.Process:
-    options = {
-        "sources.0.bootstrap_servers": [address],
-        "sources.0.topics": [topic],
-        "sources.0.group_id": topic,
-    }
-    given = [word for key, value in options.items() for word in ("--set", f"{key}={json.dumps(value)}")]
-    words = ["-m", "pipeline.cli", *command.split(), "-c", str(EXAMPLE), *given, *sets]
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(sys.executable, *words, cwd=folder, stdout=pipe, stderr=pipe)
-
-
-async def ended(process: asyncio.subprocess.Process) -> tuple[str, str]:
-    out, err = await asyncio.wait_for(process.communicate(), LIMIT)
-    return out.decode(), err.decode()
-
-
-def sink_sets(node: Elasticsearch, stream: str) -> list[str]:
-    options = {"hosts": [node.url], "data_stream": stream, "timeout_seconds": 60}
-    return [word for key, value in options.items() for word in ("--set", f"sinks.0.{key}={json.dumps(value)}")]
 
 
 async def test_faults_of_a_topic_are_recorded_and_then_committed(
@@ -72,26 +43,6 @@ async def test_faults_of_a_topic_are_recorded_and_then_committed(
     assert running.returncode == 0, err
     assert "Traceback" not in out + err
     assert await committed(kafka.address, topic, topic) == len(written)
-
-
-@asynccontextmanager
-async def searching(config: ElasticsearchSinkConfig) -> AsyncIterator[Callable[[], Awaitable[set[str]]]]:
-    """Give what returns the nodes of which a rescue was planned."""
-    sink = ElasticsearchSink(config)
-    # The stream is made with the first record, and takes a moment.
-    client = sink._connection.client().options(ignore_status=(404, 503))
-    planned = {"term": {"event.action": "rescue-planned"}}
-    of_nodes = {"nodes": {"terms": {"field": "host.name", "size": 1000}}}
-
-    async def hosts() -> set[str]:
-        await client.indices.refresh(index=config.data_stream)
-        found = await client.search(index=config.data_stream, query=planned, aggs=of_nodes, size=0)
-        return {bucket["key"] for bucket in found.get("aggregations", {}).get("nodes", {}).get("buckets", [])}
-
-    try:
-        yield hosts
-    finally:
-        await sink.close()
 
 
 async def _are(hosts: Callable[[], Awaitable[set[str]]], expected: set[str]) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import ConsumerRecord
@@ -11,19 +10,14 @@ from pipeline.decode.envelopes import Decoder
 from pipeline.decode.settings import DecodeSettings
 from tests.services.fixtures import running
 from tests.services.kafka.broker import Kafka
-from tests.services.rsyslog.shipper import Rsyslog
+from tests.services.rsyslog.shipper import Rsyslog, shipped
 
-SHIPPED = Path(__file__).parents[3] / "config" / "shippers" / "rsyslog.conf"
+NODE = "gpu-h100-01"
 LINE = '[ 4711.250000] NVRM: Xid (PCI:0000:03:00): 13, pid=412, name=a "b" \\ é, Graphics Exception'
 LIMIT = 60
 
 
-def configuration(address: str, topic: str) -> str:
-    """The shipped one, with another broker and topic in it."""
-    return SHIPPED.read_text().replace("kafka.example.com:9092", address).replace('"kernel-logs"', f'"{topic}"')
-
-
-async def shipped(kafka: Kafka, topic: str, count: int) -> list[ConsumerRecord[bytes, bytes]]:
+async def arrived(kafka: Kafka, topic: str, count: int) -> list[ConsumerRecord[bytes, bytes]]:
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka.address, auto_offset_reset="earliest")
     try:
         async with asyncio.timeout(LIMIT):
@@ -37,15 +31,15 @@ async def test_a_kernel_line_arrives_as_the_kernel_wrote_it_with_its_node_and_it
     kafka: Kafka, topic: str
 ) -> None:
     before = datetime.now(UTC)
-    with running("rsyslog", lambda folder: Rsyslog(folder, configuration(kafka.address, topic))) as rsyslog:
+    with running("rsyslog", lambda folder: Rsyslog(folder, shipped(kafka.address, topic), NODE)) as rsyslog:
         rsyslog.say(LINE)
-        _, record = await shipped(kafka, topic, 2)
+        _, record = await arrived(kafka, topic, 2)
     assert record.value is not None and record.key is not None
     (line,) = Decoder(DecodeSettings()).decode(record.value, "0", received=datetime.now(UTC)).lines
     assert line.text == LINE.partition("] ")[2]
     assert line.kernel_time == "4711.250000"
     assert line.from_kernel is True
-    assert line.node == record.key.decode()
+    assert line.node == record.key.decode() == NODE
     # rsyslog writes a time to the second, of when it read the line.
     assert line.time is not None
     assert before - timedelta(seconds=1) <= line.time <= datetime.now(UTC)
@@ -54,13 +48,13 @@ async def test_a_kernel_line_arrives_as_the_kernel_wrote_it_with_its_node_and_it
 async def test_what_the_kernel_said_while_rsyslog_was_down_arrives_after_its_restart_and_nothing_arrives_twice(
     kafka: Kafka, topic: str
 ) -> None:
-    with running("rsyslog", lambda folder: Rsyslog(folder, configuration(kafka.address, topic))) as rsyslog:
+    with running("rsyslog", lambda folder: Rsyslog(folder, shipped(kafka.address, topic), NODE)) as rsyslog:
         rsyslog.say("first")
-        await shipped(kafka, topic, 2)
+        await arrived(kafka, topic, 2)
         await asyncio.to_thread(rsyslog.stop)
         rsyslog.say("second")
         await asyncio.to_thread(rsyslog.start)
         rsyslog.say("third")
-        arrived = await shipped(kafka, topic, 4)
-    lines = [Decoder(DecodeSettings()).decode(one.value or b"", "0", received=datetime.now(UTC)) for one in arrived]
+        found = await arrived(kafka, topic, 4)
+    lines = [Decoder(DecodeSettings()).decode(one.value or b"", "0", received=datetime.now(UTC)) for one in found]
     assert [line.text for decoded in lines[1:] for line in decoded.lines] == ["first", "second", "third"]

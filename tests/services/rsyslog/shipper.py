@@ -10,22 +10,29 @@ from tests.services.rsyslog.artifact import RSYSLOG
 
 # The shipped configuration is a part: the distribution's, which loads imklog, is what this stands for.
 _BEGINNING = """\
-global(workDirectory="{folder}")
+global(workDirectory="{folder}" localHostname="{node}")
 module(load="imfile" mode="polling" PollingInterval="1")
 input(type="imfile" File="{log}" Tag="kernel" Facility="kern")
 """
+SHIPPED = Path(__file__).parents[3] / "config" / "shippers" / "rsyslog.conf"
 _SMALLEST = 512
 """Bytes: imfile tells files apart by their first bytes, and reads nothing of one with fewer."""
 
 
-class Rsyslog:
-    """An rsyslog in *folder* that takes its kernel's messages from `kernel_log` and goes on by *configuration*."""
+def shipped(address: str, topic: str) -> str:
+    """The shipped configuration, with another broker and topic in it."""
+    return SHIPPED.read_text().replace("kafka.example.com:9092", address).replace('"kernel-logs"', f'"{topic}"')
 
-    def __init__(self, folder: Path, configuration: str) -> None:
+
+class Rsyslog:
+    """An rsyslog in *folder* on the machine *node*, whose kernel writes to `kernel_log`; *configuration* ships."""
+
+    def __init__(self, folder: Path, configuration: str, node: str) -> None:
         self.folder = folder
         self.process: Process | None = None
         self.kernel_log = folder / "kern.log"
         self._configuration = configuration
+        self._node = node
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -40,7 +47,8 @@ class Rsyslog:
         libraries = _libraries(home)
         number.unlink(missing_ok=True)
         written = self.folder / "rsyslog.conf"
-        written.write_text(_BEGINNING.format(folder=self.folder, log=self.kernel_log) + self._configuration)
+        beginning = _BEGINNING.format(folder=self.folder, node=self._node, log=self.kernel_log)
+        written.write_text(beginning + self._configuration)
         arguments = (str(home / "usr/sbin/rsyslogd"), "-n", "-f", str(written), "-i", str(number))
         modules = ("-M", str(libraries / "rsyslog"))
         environment = {"LD_LIBRARY_PATH": str(libraries)}
