@@ -5,14 +5,44 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from pipeline.documents import Strict
 from pipeline.durations import Duration
 from pipeline.errors import BadInputError, Complaint
 
-Address = Annotated[str, StringConstraints(pattern=r"^[^\s,/]+:\d{1,5}$")]
-TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+
+def _or_told(right: str) -> WrapValidator:
+    """Say of a value that is refused what would be right, instead of a pattern or of each form that it has not."""
+
+    def validated(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return validate(value)
+        except ValidationError:
+            raise ValueError(f"{value} is not {right}") from None
+
+    return WrapValidator(validated)
+
+
+Address = Annotated[str, StringConstraints(pattern=r"^[^\s,/]+:\d{1,5}$"), _or_told("HOST:PORT")]
+TopicName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$"),
+    _or_told("a topic's name: up to 249 letters, digits, dots, underscores and hyphens"),
+]
+Start = Annotated[
+    Literal["earliest", "latest"] | AwareDatetime,
+    _or_told("earliest, latest or a time with its zone (2026-11-24T08:00:00Z)"),
+]
 
 _BETWEEN_TRIES_MS = 500
 _REJOIN = timedelta(seconds=20)
@@ -98,7 +128,7 @@ class KafkaSourceConfig(Strict):
         "session_timeout then moves no partitions. None, since a replica that is gone for good would leave its "
         "partitions unread for that long.",
     )
-    start: Literal["earliest", "latest"] | AwareDatetime = Field(
+    start: Start = Field(
         "earliest",
         description="Where to start in a partition for which the group has committed nothing: earliest, latest, or a "
         "time (2026-11-24T08:00:00Z). At the earliest nothing is missed, also of partitions that are added later, and "

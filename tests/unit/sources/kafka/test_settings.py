@@ -17,11 +17,17 @@ LEAST: dict[str, Any] = {"bootstrap_servers": ["kafka-1:9092", "10.0.0.1:9092"],
     ("wrong", "words"),
     [
         pytest.param({"topics": []}, "at least 1", id="no topic"),
-        pytest.param({"topics": ["a b"]}, "topics", id="no name of a topic"),
-        pytest.param({"bootstrap_servers": ["kafka-1"]}, "bootstrap_servers", id="no port"),
-        pytest.param({"bootstrap_servers": ["http://kafka-1:9092"]}, "bootstrap_servers", id="a URL"),
-        pytest.param({"start": "newest"}, "start", id="an unknown start"),
-        pytest.param({"start": "2026-11-24T08:00:00"}, "start", id="a time without its zone"),
+        pytest.param({"topics": ["a b"]}, "a b is not a topic's name: up to 249 letters", id="no name of a topic"),
+        pytest.param({"bootstrap_servers": ["kafka-1"]}, "kafka-1 is not HOST:PORT", id="no port"),
+        pytest.param(
+            {"bootstrap_servers": ["http://kafka-1:9092"]}, "http://kafka-1:9092 is not HOST:PORT", id="a URL"
+        ),
+        pytest.param({"start": "newest"}, "newest is not earliest, latest or a time", id="an unknown start"),
+        pytest.param(
+            {"start": "2026-11-24T08:00:00"},
+            "is not earliest, latest or a time with its zone",
+            id="a time without its zone",
+        ),
         pytest.param({"sasl": {"username": "a"}}, "give either password or password_file", id="no password"),
         pytest.param(
             {"sasl": {"username": "a", "password": "b", "password_file": "c"}},
