@@ -78,16 +78,16 @@ def spooled(sink: Sink, config: SpoolConfig) -> Sink:
     return SpooledSink(sink, config, tell)
 
 
-def elasticsearch_sinks(settings: Settings) -> list[ElasticsearchSink]:
-    """Open the sinks that need something put in place in Elasticsearch."""
-    return [ElasticsearchSink(config) for config in settings.sinks if isinstance(config, ElasticsearchSinkConfig)]
-
-
 def open_sinks(settings: Settings) -> FanOut:
     """Open every sink, as one."""
     return FanOut(
         {f"sinks.{number} ({config.type})": open_sink(config) for number, config in enumerate(settings.sinks)}
     )
+
+
+def elasticsearch_sinks(settings: Settings) -> list[ElasticsearchSink]:
+    """Open the sinks that need something put in place in Elasticsearch."""
+    return [ElasticsearchSink(config) for config in settings.sinks if isinstance(config, ElasticsearchSinkConfig)]
 
 
 def open_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
