@@ -194,7 +194,10 @@ def _apply(data: dict[str, Any], override: Override) -> None:
         if isinstance(target, list) and isinstance(element, int) and element < len(target):
             target = target[element]
         elif isinstance(target, dict) and isinstance(element, str):
-            target = target.setdefault(element, {})
+            # What is null in the file is a section that is not written.
+            if target.get(element) is None:
+                target[element] = {}
+            target = target[element]
         else:
             target = None
     last = override.path[-1]

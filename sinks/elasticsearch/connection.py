@@ -1,6 +1,7 @@
 """One way to the servers: the client, who we are, and errors in words for people."""
 
 import base64
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,8 +81,7 @@ class Connection:
             return SinkError(f"{self.name} is not spoken to: {why}")
         if isinstance(error, ConnectionTimeout):
             return SinkError(f"{self.name} has not answered in {self._config.timeout_seconds:g} s", RETRY_AFTER)
-        why = error.message if isinstance(error, NoConnectionError) else repr(error)
-        return SinkError(f"{self.name} cannot be reached: {why}", RETRY_AFTER)
+        return SinkError(f"{self.name} cannot be reached: {_cause(error)}", RETRY_AFTER)
 
     def _open(self) -> AsyncElasticsearch:
         tls = self._config.tls
@@ -106,6 +106,17 @@ class Connection:
 def unknown_call(error: ApiError) -> bool:
     """Tell whether the server does not have what was called at all: one without security or life cycles, say."""
     return "no handler found" in as_answer(error).reason
+
+
+def _cause(error: TransportError) -> str:
+    match error.__context__:
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError(), host=host, port=port):
+            return f"nobody listens at {host}:{port}; see that it runs, and check hosts of the sink"
+        case aiohttp.ClientConnectorError(os_error=socket.gaierror() as unknown, host=host):
+            return f"the name {host} is not known: {unknown.strerror}; check hosts of the sink"
+        case aiohttp.ClientConnectorError(os_error=failure, host=host, port=port):
+            return f"{host}:{port}: {failure.strerror or failure}"
+    return error.message if isinstance(error, NoConnectionError) else repr(error)
 
 
 def _authorization(auth: ElasticsearchAuth | None) -> str | None:

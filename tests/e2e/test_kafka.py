@@ -11,6 +11,7 @@ from tests.e2e.commands import ended, searching, sink_sets, started
 from tests.fakes.elasticsearch import sink_config
 from tests.integration.kafka.reading import eventually
 from tests.services.elasticsearch.node import Elasticsearch
+from tests.services.kafka.artifact import KAFKA
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import committed, produce
 
@@ -95,7 +96,8 @@ async def test_a_check_says_what_answers_and_what_is_missing(kafka: Kafka, topic
     there = await started("check --online", tmp_path, kafka.address, topic, *to_file)
     out, err = await ended(there)
     assert there.returncode == 0, err
-    assert f"sources.0 (kafka): ok, 1 broker, {topic} (1 partition)" in out
+    release = KAFKA.version.rpartition(".")[0]
+    assert f"sources.0 (kafka): ok, Kafka {release}, 1 broker, {topic} (1 partition)" in out
     missing = f"missing-{uuid.uuid4().hex[:12]}"
     away = await started("check --online", tmp_path, kafka.address, missing, *to_file)
     _, err = await ended(away)

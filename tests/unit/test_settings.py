@@ -162,6 +162,19 @@ def test_a_key_is_set_by_an_option(name: str, option: str, key: str, value: Any)
     assert found == value
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "told"),
+    [
+        ("of a source", "sources.0.tls.ca=/ca.pem", "ca=PosixPath('/ca.pem')"),
+        ("of a sink", "sinks.0.auth.api_key_file=/key", "api_key_file=PosixPath('/key')"),
+    ],
+)
+def test_a_key_is_set_in_a_section_that_is_null(name: str, option: str, told: str) -> None:
+    example = shipped() / "examples" / "kafka-elasticsearch.yaml"
+    settings = _read(option, path=example)
+    assert told in f"{settings.sources} {settings.sinks}"
+
+
 def test_an_element_is_added_at_the_end_of_a_list() -> None:
     assert len(_read("sinks.1={type: file, path: more.ndjson}").sinks) == 2
 

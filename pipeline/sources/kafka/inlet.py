@@ -44,7 +44,7 @@ class KafkaInlet:
 
     async def _see_the_topic(self) -> None:
         """Raise UnknownTopicOrPartitionError unless it is there: a broker may make one for whoever writes to it."""
-        _, partitions = await described(self._config.model_copy(update={"topics": [self._topic]}))
+        partitions = await described(self._config, [self._topic])
         if not partitions[self._topic]:
             raise UnknownTopicOrPartitionError(self._topic)
 

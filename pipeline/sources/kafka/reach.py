@@ -1,12 +1,16 @@
 """Whether a Kafka source would find all that it needs: the cluster, its topics, and the right to read them."""
 
 import asyncio
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError, for_code
 
+from pipeline.errors import BadInputError, Complaint
 from pipeline.sources.kafka.settings import KafkaSourceConfig
+from pipeline.sources.kafka.version import version
 
 ANSWER_LIMIT = 10.0
 """Seconds that the cluster is given for an answer."""
@@ -20,17 +24,20 @@ async def reached(config: KafkaSourceConfig) -> str:
     The group is looked at and not joined: that would take partitions from those who read them.
     """
     async with asyncio.timeout(2 * ANSWER_LIMIT):
-        brokers, partitions = await described(config)
+        cluster = await _cluster(config)
+        partitions = await described(config, config.topics)
         missing = [topic for topic, count in partitions.items() if not count]
         if missing:
             raise UnknownTopicOrPartitionError(missing)
+        if config.dead_letter_topic is not None:
+            await _see_letters(config, config.dead_letter_topic)
         await _try_to_read(config)
     topics = ", ".join(f"{topic} ({count} partition{'s'[: count > 1]})" for topic, count in partitions.items())
-    return f"{brokers} broker{'s'[: brokers > 1]}, {topics}"
+    return f"{cluster}, {topics}"
 
 
-async def described(config: KafkaSourceConfig) -> tuple[int, dict[str, int]]:
-    """Return the number of brokers, and that of each topic's partitions: 0 where there is no such topic.
+async def described(config: KafkaSourceConfig, topics: Sequence[str]) -> dict[str, int]:
+    """Return the number of each topic's partitions: 0 where there is no such topic.
 
     Raises KafkaError; TopicAuthorizationFailedError for topics that we may not see.
     """
@@ -38,21 +45,41 @@ async def described(config: KafkaSourceConfig) -> tuple[int, dict[str, int]]:
     try:
         async with asyncio.timeout(ANSWER_LIMIT):
             await admin.start()
-            brokers = await admin.describe_cluster()
-            topics = await admin.describe_topics(config.topics)
+            found = await admin.describe_topics(list(topics))
     finally:
         await admin.close()
-    errors = {topic["topic"]: for_code(topic["error_code"]) for topic in topics}
+    errors = {topic["topic"]: for_code(topic["error_code"]) for topic in found}
     hidden = [name for name, error in errors.items() if error is TopicAuthorizationFailedError]
     if hidden:
         raise TopicAuthorizationFailedError(hidden)
-    counts = {
+    return {
         topic["topic"]: 0
         if errors[topic["topic"]] is UnknownTopicOrPartitionError
         else max(len(topic["partitions"]), 1)
-        for topic in topics
+        for topic in found
     }
-    return len(brokers["brokers"]), counts
+
+
+async def _cluster(config: KafkaSourceConfig) -> str:
+    client = AIOKafkaClient(**config.connection())
+    try:
+        async with asyncio.timeout(ANSWER_LIMIT):
+            await client.bootstrap()
+            release, brokers = await version(client), len(client.cluster.brokers())
+    finally:
+        await client.close()
+    return f"{release}, {brokers} broker{'s'[: brokers > 1]}"
+
+
+async def _see_letters(config: KafkaSourceConfig, topic: str) -> None:
+    """Raise BadInputError unless the topic for damaged batches is there."""
+    try:
+        partitions = await described(config, [topic])
+    except TopicAuthorizationFailedError as error:
+        hidden = Complaint(config.place, f"this client may not see the dead_letter_topic {topic}", "allow WRITE on it")
+        raise BadInputError(hidden) from error
+    if not partitions[topic]:
+        raise BadInputError(Complaint(config.place, f"there is no dead_letter_topic {topic}", "create it"))
 
 
 async def _try_to_read(config: KafkaSourceConfig) -> None:

@@ -58,7 +58,7 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _start(self) -> None:
         async with asyncio.timeout(self._config.answer_timeout.total_seconds()):
             await self.consumer.start()
-        _, partitions = await described(self._config)
+        partitions = await described(self._config, self._config.topics)
         missing = [topic for topic, count in partitions.items() if not count]
         if len(missing) == len(self._config.topics):
             raise UnknownTopicOrPartitionError(missing)

@@ -182,11 +182,25 @@ async def test_a_server_without_tls_is_told_as_such(elasticsearch: Elasticsearch
             await opened.write([ONE])
 
 
+_NOBODY = (
+    r"at http://127\.0\.0\.1:1 cannot be reached: nobody listens at 127\.0\.0\.1:1; see that it runs, and check hosts"
+)
+
+
+async def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
+    config = ElasticsearchSinkConfig(
+        type="elasticsearch", hosts=["http://nobody.invalid:9200"], dead_letters=tmp_path / "refused"
+    )
+    async with sink(config) as opened:
+        with pytest.raises(SinkError, match=r"the name nobody\.invalid is not known: .*; check hosts of the sink"):
+            await opened.reach()
+
+
 async def test_where_nobody_listens_another_try_may_help(elasticsearch: Elasticsearch, tmp_path: Path) -> None:
     closed = "http://127.0.0.1:1"
     async with sink(sink_config(elasticsearch, tmp_path, hosts=[closed])) as opened:
         for call in (opened.reach, lambda: opened.write([ONE]), lambda: ids(opened)):
-            with pytest.raises(SinkError, match=r"http://127.0.0.1:1 cannot be reached: .*") as caught:
+            with pytest.raises(SinkError, match=_NOBODY) as caught:
                 await call()
             assert caught.value.retry_after
     config = sink_config(elasticsearch, tmp_path, hosts=[closed, elasticsearch.url], data_stream=new_stream())

@@ -11,11 +11,14 @@ from pipeline.errors import BadInputError, TemporaryError
 from pipeline.sources.kafka.settings import KafkaSaslConfig, KafkaSourceConfig, KafkaTlsConfig
 from tests.integration.kafka.reading import config, reading, source_of
 from tests.services.certificates import Certificate, make_certificate
+from tests.services.kafka.artifact import KAFKA
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import produce
 from tests.services.kafka.rights import Operation, Resource, allow
 from tests.services.kafka.topics import create_topic
 from tests.services.ports import free_port
+
+RELEASE = f"Kafka {KAFKA.version.rpartition('.')[0]}"
 
 
 def sasl(user: str, password: str, mechanism: str = "PLAIN") -> KafkaSaslConfig:
@@ -114,7 +117,27 @@ async def test_rights_that_are_missing_are_named_one_after_the_other(kafka: Kafk
     assert f"bob may not read the topic {topic}; allow READ on the topic" in await told(mine)
     await allow(kafka.address, "bob", Operation.READ, Resource.TOPIC, topic)
     source = source_of(mine)
-    assert await source.reach() == f"1 broker, {topic} (1 partition)"
+    assert await source.reach() == f"{RELEASE}, 1 broker, {topic} (1 partition)"
+    await source.close()
+
+
+async def test_a_topic_for_damaged_batches_that_is_missing(kafka: Kafka, topic: str) -> None:
+    aside = f"aside-{uuid.uuid4().hex[:12]}"
+    source = source_of(settings(kafka, topic, "PLAINTEXT", dead_letter_topic=aside))
+    with pytest.raises(BadInputError, match=f"there is no dead_letter_topic {aside}; create it"):
+        await source.reach()
+    await create_topic(kafka.address, aside)
+    assert await source.reach() == f"{RELEASE}, 1 broker, {topic} (1 partition)"
+    await source.close()
+
+
+async def test_a_topic_for_damaged_batches_that_we_may_not_see(kafka: Kafka, topic: str) -> None:
+    known = sasl("bob", "bob-secret")
+    aside = f"aside-{uuid.uuid4().hex[:12]}"
+    source = source_of(settings(kafka, topic, "SASL_PLAINTEXT", sasl=known, dead_letter_topic=aside))
+    await allow(kafka.address, "bob", Operation.DESCRIBE, Resource.TOPIC, topic)
+    with pytest.raises(BadInputError, match=f"may not see the dead_letter_topic {aside}; allow WRITE on it"):
+        await source.reach()
     await source.close()
 
 
