@@ -1,7 +1,10 @@
 """Time zones as operators name them: UTC, or a name of the IANA data base."""
 
 from datetime import UTC, tzinfo
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator
 
 
 def parse_timezone(name: str) -> tzinfo:
@@ -13,3 +16,12 @@ def parse_timezone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"{name!r} is not a time zone; write an IANA name such as Asia/Shanghai, or UTC") from error
+
+
+def _known(name: str) -> str:
+    parse_timezone(name)
+    return name
+
+
+TimezoneName = Annotated[str, AfterValidator(_known)]
+"""A field that holds the name as it was written, and refuses one that nobody knows."""

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, PlainSerializer, PlainValidator, field_validator, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
 from pipeline.documents import Strict
-from pipeline.timezones import parse_timezone
+from pipeline.timezones import TimezoneName, parse_timezone
 
 _CLOCK = re.compile(r"([0-9]{2}):([0-5][0-9])")
 _DAY = timedelta(days=1)
@@ -94,13 +94,9 @@ class Window(Strict):
     end: Edge = Field(
         _DAY, alias="to", description="When it ends: the same kind.", json_schema_extra={"default": "24:00"}
     )
-    timezone: str = Field("UTC", description="Whose clock it goes by: an IANA name such as Asia/Shanghai, or UTC.")
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        parse_timezone(name)
-        return name
+    timezone: TimezoneName = Field(
+        "UTC", description="Whose clock it goes by: an IANA name such as Asia/Shanghai, or UTC."
+    )
 
     @model_validator(mode="after")
     def _is_a_time(self) -> "Window":

@@ -4,10 +4,10 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints
 
 from pipeline.documents import Strict
-from pipeline.timezones import parse_timezone
+from pipeline.timezones import TimezoneName, parse_timezone
 
 FieldPath = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 """A key of a JSON record; dots lead into nested objects, and a key that itself holds the dots will do as well."""
@@ -78,7 +78,7 @@ class DecodeSettings(Strict):
         "without a zone (RFC 3164, `dmesg -T`) that is earlier by more than 26 h, which no zone explains. To have less "
         "than that seen, let syslog write its zone, or leave the shipper's key out.",
     )
-    timezone: str = Field(
+    timezone: TimezoneName = Field(
         default="UTC",
         description="IANA name of the zone of stamps that name none (a syslog header's, say). UTC, as most servers are "
         "set to; a wrong zone makes faults look hours old, or not yet happened, and they are skipped.",
@@ -105,12 +105,6 @@ class DecodeSettings(Strict):
         "characters where matching failed); never larger than 64 MiB; its folder must exist. None: they are counted "
         "and named in the log.",
     )
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        parse_timezone(name)
-        return name
 
     @property
     def zone(self) -> tzinfo:

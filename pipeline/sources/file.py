@@ -17,7 +17,7 @@ from pipeline.documents import Strict
 from pipeline.durations import Duration
 from pipeline.errors import BadInputError, Complaint
 from pipeline.sources.age import Age
-from pipeline.sources.lines import Line, Lines
+from pipeline.sources.lines import Line, LineCounts, Lines
 from pipeline.sources.logfile import LogFile, Mark
 from pipeline.sources.outstanding import Outstanding, Ticket
 from pipeline.sources.port import Delivery, Wanted
@@ -69,7 +69,7 @@ class FileSourceConfig(Strict):
         return self.path.stem if self.path.suffix in _LOG_SUFFIXES else self.path.name
 
 
-class FileSource:
+class FileSource(LineCounts):
     """Reads the lines of a log file.
 
     `Delivery.position` is `NAME:OFFSET@DIGEST`; the digest covers the path, the line and how many files came before, so
@@ -86,11 +86,11 @@ class FileSource:
         clock: Clock | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        super().__init__(Lines(wanted))
         self._settings = settings
         self._clock = clock or WallClock()
         self._pause = pause
         self._path, self._name = os.fsencode(settings.path), settings.path.name
-        self._lines = Lines(wanted)
         self._positions = (
             PositionFile(settings.positions, str(settings.path.absolute()), Mark, self._clock)
             if settings.positions
@@ -106,21 +106,6 @@ class FileSource:
     def live(self) -> bool:
         """Whether the file is followed."""
         return self._settings.follow
-
-    @property
-    def read(self) -> int:
-        """How many lines were read."""
-        return self._lines.read
-
-    @property
-    def wanted(self) -> int:
-        """How many lines, or pieces of overlong ones, passed the cheap test."""
-        return self._lines.wanted
-
-    @property
-    def cut(self) -> int:
-        """How many pieces were cut off lines longer than 4 MiB."""
-        return self._lines.cut
 
     async def reach(self) -> str:
         """Tell the file's size; raise BadInputError if it cannot be read."""

@@ -63,6 +63,28 @@ class Lines:
         return found
 
 
+class LineCounts:
+    """What a source of lines has counted."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    @property
+    def read(self) -> int:
+        """How many lines were read."""
+        return self._lines.read
+
+    @property
+    def wanted(self) -> int:
+        """How many lines, or pieces of overlong ones, passed the cheap test."""
+        return self._lines.wanted
+
+    @property
+    def cut(self) -> int:
+        """How many pieces were cut off lines longer than 4 MiB."""
+        return self._lines.cut
+
+
 def _picked(block: bytes, wanted: Wanted) -> Iterator[tuple[int, bytes]]:
     """Yield offset and bytes of the wanted lines of a block of whole lines.
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.documents import Strict
 from pipeline.errors import BadInputError, Complaint
-from pipeline.sources.lines import Line, Lines
+from pipeline.sources.lines import Line, LineCounts, Lines
 from pipeline.sources.port import Delivery, Wanted
 from pipeline.sources.readable import readable
 
@@ -29,7 +29,7 @@ class StdinSourceConfig(Strict):
     node: str | None = Field(None, min_length=1, description="Host name for messages that name none themselves.")
 
 
-class StdinSource:
+class StdinSource(LineCounts):
     """Reads lines from a file descriptor, as fast as they are taken and no faster.
 
     `Delivery.position` is `stdin:OFFSET@DIGEST` with a digest of the line: the same input piped in again counts as
@@ -37,8 +37,8 @@ class StdinSource:
     """
 
     def __init__(self, settings: StdinSourceConfig, wanted: Wanted, descriptor: int = 0) -> None:
+        super().__init__(Lines(wanted))
         self._settings = settings
-        self._lines = Lines(wanted)
         self._descriptor = descriptor
         self._closed = False
 
@@ -46,21 +46,6 @@ class StdinSource:
     def live(self) -> bool:
         """Whether what comes is of now."""
         return self._settings.follow
-
-    @property
-    def read(self) -> int:
-        """How many lines were read."""
-        return self._lines.read
-
-    @property
-    def wanted(self) -> int:
-        """How many lines, or pieces of overlong ones, passed the cheap test."""
-        return self._lines.wanted
-
-    @property
-    def cut(self) -> int:
-        """How many pieces were cut off lines longer than 4 MiB."""
-        return self._lines.cut
 
     async def reach(self) -> str:
         """There is always one."""

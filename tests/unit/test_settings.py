@@ -229,7 +229,8 @@ def test_a_replay_is_refused_what_lasts(store: str) -> None:
         BadInputError, match=r"no source is live, .*; follow the source, or set store\.type to memory and"
     ):
         _read(*lasting, "sources=[{type: stdin}, {type: file, path: a.log}]")
-    for live in ("{type: stdin, follow: true}", "{type: kmsg}"):
+    kafka = "{type: kafka, bootstrap_servers: ['127.0.0.1:9092'], topics: [kernel-logs], group_id: gpu-rescue}"
+    for live in ("{type: stdin, follow: true}", "{type: kmsg}", kafka):
         assert _read(*lasting, f"sources=[{live}, {{type: file, path: a.log}}]").cluster.state is not None
 
 

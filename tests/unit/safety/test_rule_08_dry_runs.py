@@ -41,7 +41,7 @@ async def test_with_the_cluster_in_the_twin_s_place_it_is_done_for_real(
     def itself(cluster: SimulatedCluster, _: object) -> SimulatedCluster:
         return cluster
 
-    for place in ("tests.fakes.theatre.twin", "pipeline.app.twin"):
+    for place in ("tests.fakes.theatre.twin", "pipeline.app.executing.twin"):
         monkeypatch.setattr(place, itself)
     monkeypatch.setattr(SimulatedCluster, "put_back", lambda *_: None, raising=False)
     theatre = await _rehearsed(text, by_policy, everywhere)

@@ -1,0 +1,29 @@
+"""App composes: from settings to a pipeline, a backtest or single parts. The only room that constructs components.
+
+What belongs here: opening what the settings name (`ports`, `rules`), handing each component those it works with
+(`executing`, `building`, `trials`), and opening parts by themselves to see whether they answer (`reaching`).
+What does not: a rule, an effect, what the command line shows.
+"""
+
+from pipeline.app.building import build, open_enricher
+from pipeline.app.executing import executions
+from pipeline.app.ports import elasticsearch_sinks, open_cluster, open_inlet, open_sinks, recall_cluster
+from pipeline.app.reaching import parts
+from pipeline.app.rules import open_patterns, open_policies, policy_documents
+from pipeline.app.trials import build_backtest
+
+__all__ = [
+    "build",
+    "build_backtest",
+    "elasticsearch_sinks",
+    "executions",
+    "open_cluster",
+    "open_enricher",
+    "open_inlet",
+    "open_patterns",
+    "open_policies",
+    "open_sinks",
+    "parts",
+    "policy_documents",
+    "recall_cluster",
+]
