@@ -203,7 +203,13 @@ class Incidents:
         return None
 
     def _repeated(self, fault: NodeFault, reason: SkipReason | None) -> Incident | None:
-        """The newest incident that takes the fault, but for a line that opened another one and is delivered again."""
+        """The newest incident that takes the fault, but for a line that opened another one and is delivered again.
+
+        One that was let through stays its incident's, though the gate would stop it now: its rescue has ended, say.
+        """
+        opened = self._known.let_through(incident_name(fault)) if reason is not None else None
+        if opened is not None and opened.opened_by_line_of(fault):
+            return opened
         key, newest = key_of(fault, reason), None
         for incident in reversed(self._known.of_code(key[:3]).get(key.device, ())):
             if incident.key == key and incident.repeated_by(fault, self._window):

@@ -7,6 +7,7 @@ import asyncio
 import random
 import uuid
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from sinks.elasticsearch import ElasticsearchSinkConfig
@@ -33,9 +34,11 @@ async def new_topic(kafka: Kafka) -> str:
     return topic
 
 
-def replica(folder: Path, kafka: Kafka, topic: str, sink: ElasticsearchSinkConfig) -> Replica:
+def replica(
+    folder: Path, kafka: Kafka, topic: str, sink: ElasticsearchSinkConfig, lasting_name: str | None = None
+) -> Replica:
     source = {"bootstrap_servers": [kafka.address], "topics": [topic], "group_id": topic}
-    return Replica(folder, NODES, {**source, "group_instance_id": folder.name}, sink)
+    return Replica(folder, NODES, {**source, "group_instance_id": lasting_name}, sink)
 
 
 async def test_each_fault_is_recorded_and_acted_on_once_whatever_is_killed(
@@ -45,7 +48,8 @@ async def test_each_fault_is_recorded_and_acted_on_once_whatever_is_killed(
     await install(sink)
     topic = await new_topic(own_kafka)
     outages: dict[Server, range] = {own_kafka: range(5, 7), own_elasticsearch: range(11, 14)}
-    with running(replica(tmp_path / "replica-0", own_kafka, topic, sink)) as only:
+    # Under a name of its own it has its partitions again at once, and is dead for less than a session_timeout.
+    with running(replica(tmp_path / "replica-0", own_kafka, topic, sink, "replica-0")) as only:
         async with load(own_kafka.address, topic, NODES, pause=0.5) as writing:
             at_work = await lives(only, random.Random(SEED), outages)
         await ended(sink, writing, only)
@@ -68,13 +72,16 @@ async def test_each_fault_is_recorded_and_acted_on_once_over_one_then_two_then_o
     topic = await new_topic(kafka)
     first, second = (replica(tmp_path / name, kafka, topic, sink) for name in ("replica-0", "replica-1"))
     with running(first):
-        async with load(kafka.address, topic, NODES, pause=0.2) as writing:
+        async with load(kafka.address, topic, NODES, pause=0.1) as writing:
             await more(first)
             with running(second):
-                await more(second)
-                await more(first)
+                await more(second, 20)
+                await more(first, 20)
                 assert second.stop() == 0, second.errors
-            await more(first, 30)
+            await more(first, 20)
+            alone = set(writing.faulty)
+            # Those of the partitions that the second has left, too.
+            await eventually(lambda: first.taken | second.taken >= alone)
         # What the second had begun when it was stopped is its own, and ends when it comes back.
         with running(second):
             await ended(sink, writing, first, second)
@@ -103,13 +110,22 @@ async def lives(only: Replica, chance: random.Random, outages: dict[Server, rang
             if kill == away.stop:
                 coming.append(asyncio.create_task(asyncio.to_thread(server.start)))
         before = only.cordons
-        await asyncio.sleep(chance.uniform(1, 4.5))
+        await moment(only, chance)
         assert only.alive(), only.errors
         only.kill()
         at_work += bool(only.cordons != before and only.cordoned)
         only.start()
     await asyncio.gather(*coming)
     return at_work
+
+
+async def moment(only: Replica, chance: random.Random) -> None:
+    """Return at a random moment: soon after it was given partitions, or while it starts, if that takes too long."""
+    before = only.errors.count("kafka.assigned")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(chance.uniform(1, 6)):
+            await eventually(lambda: only.errors.count("kafka.assigned") > before)
+    await asyncio.sleep(chance.uniform(0, 1.5))
 
 
 async def ended(sink: ElasticsearchSinkConfig, writing: Load, *replicas: Replica) -> None:

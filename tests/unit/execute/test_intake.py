@@ -240,3 +240,20 @@ async def test_a_fault_that_three_reboots_have_not_cured_takes_the_node_out() ->
         "gpu-1: cordon, drain, offline, by rule 0 of policy reboot: "
         "3 reboots for the same fault within 1day have not cured it (max_reboots)"
     ]
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["to the same process", "to the next process"])
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=3)], ids=["at once", "when it is stale"])
+async def test_the_line_of_a_rescue_that_has_ended_is_not_told_of_again_when_it_is_delivered_again(
+    later: timedelta, restarts: bool
+) -> None:
+    inside = Inside()
+    await inside.take(OFF_THE_BUS)
+    await inside.world.run()
+    told = inside.world.actions
+    assert told[-1] == "rescue-succeeded"
+    inside.world.clock.move_to(inside.world.clock.now() + later)
+    again = inside.restarted() if restarts else inside
+    await again.intake.handle(inside.line(OFF_THE_BUS, NOON))
+    await again.intake.flush()
+    assert inside.world.actions == told
