@@ -1,6 +1,6 @@
 """What follows from an incident: a rescue, a place in that of its family, or a record of why neither; and its count."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -29,6 +29,16 @@ _log = structlog.get_logger()
 
 Recording = Callable[[], Awaitable[None]]
 """Makes the records of what is saved safe, however long the sinks are away; called again, it writes them once."""
+
+
+async def nothing() -> None:
+    """What is to be recorded of a line from which nothing follows."""
+
+
+async def in_turn(recordings: Iterable[Recording]) -> None:
+    """Record one after the other."""
+    for record in recordings:
+        await record()
 
 
 class Consequences:

@@ -10,7 +10,7 @@ from pipeline.decide.errorcodes import severity
 from pipeline.decide.wording import describe
 from pipeline.model.fault import Fault, NodeFault
 from pipeline.model.guard import GuardState
-from pipeline.model.plan import Plan, Skip
+from pipeline.model.plan import Considered, Plan, Skip
 from pipeline.model.rescue import EventAction, Member, Rescue
 
 ECS_VERSION = "8.17"
@@ -166,7 +166,7 @@ def node_part(found: NodeFault) -> Json:
 
 def decision_part(decision: Plan | Skip) -> Json:
     """`gpu_rescue.decision`: what was decided, every rule that was considered, and every guard that was asked."""
-    considered = [asdict(rule) for rule in decision.considered] or None
+    considered = [_flat(rule) for rule in decision.considered] or None
     guards = guards_part(decision.guards)
     if isinstance(decision, Skip):
         return present(outcome="skip", reason=str(decision.reason), considered=considered, guards=guards)
@@ -189,7 +189,12 @@ def admission_part(outcome: str, reason: str | None, guards: Iterable[GuardState
 
 def guards_part(guards: Iterable[GuardState]) -> list[Json] | None:
     """What guards were asked and answered; None when none was."""
-    return [{name: str(value) for name, value in asdict(state).items()} for state in guards] or None
+    return [{name: str(value) for name, value in _flat(state).items()} for state in guards] or None
+
+
+def _flat(part: Considered | GuardState) -> Json:
+    """Its fields, none of which holds others: `asdict` looks into each, ten times as long."""
+    return {name: getattr(part, name) for name in part.__slots__}
 
 
 def rescue_part(rescue: Rescue) -> Json:

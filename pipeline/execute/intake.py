@@ -12,7 +12,7 @@ from pipeline.decide.gate import gate, gate_states
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, Repeat
 from pipeline.decide.recovery import tells_of_recovery
-from pipeline.execute.consequences import Consequences, Recording
+from pipeline.execute.consequences import Consequences, Recording, in_turn, nothing
 from pipeline.execute.occurrences import Occurrences
 from pipeline.execute.patience import Patience
 from pipeline.execute.policies import PolicyBook
@@ -27,16 +27,6 @@ from pipeline.model.plan import Decision, Skip
 from pipeline.model.rescue import Rescue
 from pipeline.sources.port import Delivery
 from pipeline.telemetry import FAULTS
-
-
-async def _nothing() -> None:
-    """What is to be recorded of a line from which nothing follows."""
-
-
-async def _in_turn(recordings: Iterable[Recording]) -> None:
-    """Record one after the other."""
-    for record in recordings:
-        await record()
 
 
 class Intake:
@@ -93,19 +83,19 @@ class Intake:
         """
         async with self._turn:
             fault = self._recognition.recognise(line, self._clock)
-            return _nothing if fault is None else await self._place(fault, read)
+            return nothing if fault is None else await self._place(fault, read)
 
     async def sweep(self) -> None:
         """Record the counts of incidents that have grown and gone quiet."""
         async with self._turn:
             recordings = await self._recounted(self._incidents.sweep(self._clock.now()))
-        await _in_turn(recordings)
+        await in_turn(recordings)
 
     async def flush(self) -> None:
         """Record every count that has grown, quiet or not: the end of the stream."""
         async with self._turn:
             recordings = await self._recounted(self._incidents.flush())
-        await _in_turn(recordings)
+        await in_turn(recordings)
 
     async def _place(self, fault: NodeFault, read: datetime) -> Recording:
         last = self._reboots.last(fault.node, rehearsed=self._policies.current.dry_run)
@@ -121,8 +111,8 @@ class Intake:
             case Repeat(incident):
                 record = await self._repeat(incident)
             case Companion():
-                record = _nothing
-        return partial(_in_turn, (record, *given_up)) if given_up else record
+                record = nothing
+        return partial(in_turn, (record, *given_up)) if given_up else record
 
     async def _recovered(self, fault: NodeFault, read: datetime, last: Rescue | None) -> list[Recording]:
         """Give up what a recovery leaves without cause; that is judged by what is saved, so the counts are saved first.
@@ -160,7 +150,7 @@ class Intake:
                 incident.saved = incident.last_seen
             else:
                 self._incidents.discard(incident)
-        return _nothing
+        return nothing
 
     async def _note(self, incident: Incident) -> None:
         await self._occurrences.note(incident, self._clock.now())
@@ -177,4 +167,4 @@ class Intake:
         if record is None:
             self._incidents.discard(incident)
         incident.reported_at(incident.count)
-        return record or _nothing
+        return record or nothing

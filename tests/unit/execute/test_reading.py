@@ -67,6 +67,45 @@ async def test_nothing_is_acknowledged_before_its_record_is_safe_nor_before_what
     assert inside.told("action") == ["fault-detected", "rescue-planned", "fault-detected", "fault-skipped"]
 
 
+class Counting(Gate):
+    """Counts the writes that are under way."""
+
+    writing = 0
+
+    async def write(self, records: Sequence[Record]) -> None:
+        self.writing += 1
+        await super().write(records)
+
+
+async def test_no_write_waits_for_the_answer_to_an_earlier_one() -> None:
+    sink, nodes = Counting(), [f"gpu-{number}" for number in range(5)]
+    inside = Inside(world=World([gpu_node(node) for node in nodes], sink=sink))
+    source = ListSource([_at(NOON, APPLICATION, node) for node in nodes])
+    running = asyncio.create_task(Reading(source, inside.intake, inside.world.clock).run())
+    await _quiet()
+    assert (sink.writing, source.acked) == (5, [])
+    sink.opened.set()
+    await running
+    assert source.acked == [0, 1, 2, 3, 4]
+    assert inside.told("action") == ["fault-detected", "fault-skipped"] * 5
+
+
+async def test_what_is_broken_off_while_it_settles_is_written_no_more() -> None:
+    inside, sink = _inside()
+    source = ListSource([_at(NOON, APPLICATION), _at(NOON, APPLICATION, "gpu-2")], live=True)
+    reading = Reading(source, inside.intake, inside.world.clock)
+    running = asyncio.create_task(reading.run())
+    await _quiet()
+    running.cancel()
+    await asyncio.wait({running})
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await reading.settle()
+    sink.opened.set()
+    await _quiet()
+    assert (source.acked, inside.told("action")) == ([], [])
+
+
 async def test_a_long_outage_of_the_sinks_stops_the_reading() -> None:
     inside, sink = _inside()
     source = Endless()
