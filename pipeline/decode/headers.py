@@ -13,6 +13,8 @@ from pipeline.decode.origin import DRIVER, names_program
 from pipeline.decode.stamps import ISO, MONTH_DAY, Stamps
 
 _MOST_LAYERS = 8
+_NO_TEXT = re.compile(r"\A[\s\0\ufeff\ufffd]+")
+"""What damage leaves before a header: with it the header would not be read, and the node that it names be missed."""
 
 # A name or an address; what kernel text holds (a=b, x;y) is none.
 _HOST = r"(?P<host>[^\s\[\]<>(){}=;,]{0,252}[^\s\[\]<>(){}=;,:])"
@@ -32,7 +34,7 @@ Read = Callable[[re.Match[str], Facts, Stamps], bool]
 def peel(text: str, facts: Facts, stamps: Stamps) -> str:
     """Return *text* without the headers before it, whose word goes to *facts*; the very object when there are none."""
     for _ in range(_MOST_LAYERS):
-        bare = text.lstrip()
+        bare = _NO_TEXT.sub("", text)
         for pattern, read in _HEADERS.get(bare[:1], _WORDS):
             if match := pattern.match(bare):
                 text = bare[match.end() :]

@@ -64,6 +64,24 @@ def test_damage_is_counted_and_the_text_is_found(
         assert f"{line.text}{line.node}{line.original}".encode()
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"\0\0\0", b"\xff \0", b"\xef\xbb\xbf\xff"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "<3>1 2024-07-04T11:59:00Z gpu-4 kernel - - - ",
+        "Jul  4 11:59:00 gpu-4 kernel: ",
+        "2024-07-04T11:59:00Z gpu-4 kernel: ",
+    ],
+)
+def test_the_node_behind_bytes_that_are_no_text_is_the_line_s_own_and_not_the_key_s(
+    header: str, damage: bytes, decode: Callable[..., Decoded]
+) -> None:
+    """The key may be a relay's, or that of another node: acting on it would take out the wrong machine."""
+    (line,) = decode(damage + f"{header}{TEXT}".encode(), key="gpu-3").lines
+
+    assert (line.node, line.text) == ("gpu-4", TEXT)
+
+
 def test_whole_records_around_a_broken_one_are_read(decode: Callable[..., Decoded]) -> None:
     lines = decode(f"{RECORD}\n{RECORD[:70]}\n{RECORD}").lines
 
