@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.decide.gate import gate
-from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, incident_name
+from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, Repeat, incident_name
 from pipeline.model.fault import CodeMeaning, Lookup, NodeFault, RecoveryAction, Severity
 from pipeline.model.plan import Skip, SkipReason
 from pipeline.model.rescue import Member as Kept
@@ -214,3 +214,22 @@ def test_a_rescue_keeps_of_an_incident_what_was_seen_and_decided() -> None:
     incident.decided(HARMLESS)
     lead = incident.lead
     assert incident.as_member() == Kept(incident.name, lead, 2, lead.time, lead.time + SECOND, HARMLESS)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        pytest.param(None, STALE, id="was let through, and is too old by now"),
+        pytest.param(None, None, id="was let through, and is"),
+        pytest.param(STALE, STALE, id="was too old, and is"),
+    ],
+)
+def test_a_line_that_opened_an_incident_and_is_delivered_again_is_no_other_one(
+    then: Skip | None, now: Skip | None
+) -> None:
+    incidents, found = Incidents(SETTINGS), seen()
+    opened = place(incidents, found, then)
+    assert isinstance(opened, New)
+    again = place(incidents, found, now)
+    assert isinstance(again, Repeat)
+    assert again.incident is opened.incident
