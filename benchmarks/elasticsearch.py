@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from elasticsearch import AsyncElasticsearch
@@ -135,14 +136,14 @@ async def _measure(url: str, folder: Path) -> Measured:
     # The first round warms the server up and counts for nothing.
     for turn in range(_ROUNDS + 1):
         stream = f"logs-gpu_rescue.records-theirs{turn}"
-        await measured("the client's async_bulk", lambda name=stream: _theirs(url, name, records))  # type: ignore[misc]
+        await measured("the client's async_bulk", partial(_theirs, url, stream, records))
         for name, work in (
             ("500 writers of two records", _many_writers),
             ("one writer of all", lambda opened, all_of_them: opened.write(all_of_them)),
             ("through the spool", lambda opened, all_of_them: _through_the_spool(opened, all_of_them, folder)),
         ):
             opened = sink()
-            await measured(name, lambda: work(opened, records))  # noqa: B023
+            await measured(name, partial(work, opened, records))
             await opened.close()
     assert not (folder / "refused").exists()
     return {name: measured[1:] for name, measured in rounds.items()}
