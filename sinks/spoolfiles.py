@@ -176,7 +176,7 @@ class SpoolFiles:
                     _log.warning("spool.torn-line", file=file.name, bytes=len(line))
                 elif line.strip():
                     self._damaged = True
-                    _log.error("spool.damaged-line", file=file.name, bytes=len(line))
+                    _log.error("spool.damaged-line", file=file.name, bytes=len(line), effect="kept as damaged.N")
             return records, file.tell()
 
     def _remove_delivered(self) -> None:

@@ -73,6 +73,8 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
             warn_once(str(error))
             self._take = PublicWay(self.consumer, self._sieve).take
         self.consumer.subscribe(self._config.topics, listener=self)
+        waits = "reads once the group gives it partitions: those of a member that was killed come after session_timeout"
+        _log.info("kafka.joining", group=self._config.group_id, effect=waits)
 
     async def take(self) -> list[Message | Unreadable]:
         """Return what comes next, of one partition. Raises KafkaError when this session cannot go on."""
@@ -173,7 +175,10 @@ class Session(ConsumerRebalanceListener):  # type: ignore[misc]
         offset = (await self.consumer.beginning_offsets([tp]))[tp]
         self._seek(tp, offset)
         telemetry.KAFKA_SKIPPED.labels(self._config.group_id, tp.topic).inc(max(offset - gone, 0))
-        _log.error("kafka.gap", partition=_named([tp]), wanted=gone, oldest=offset)
+        lost = (
+            "the topic has deleted what is between, unread: look there for faults by hand, and keep its messages longer"
+        )
+        _log.error("kafka.gap", partition=_named([tp]), wanted=gone, oldest=offset, effect=lost)
 
     def _seek(self, tp: TopicPartition, offset: int) -> None:
         if tp in self.consumer.assignment():
