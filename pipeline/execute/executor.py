@@ -157,7 +157,7 @@ class Executor:
 
     async def _start(self, rescue: Rescue, index: int) -> None:
         now = self._clock.now()
-        earliest = progress.earliest(rescue, index)
+        earliest = progress.earliest(rescue, index, self._settings.settle)
         if earliest is not None and now < earliest:
             await self._store.save(progress.waiting(rescue, index, earliest, None))
         elif rescue.plan.actions[index].name in _GENTLE:
