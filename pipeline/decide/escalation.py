@@ -26,7 +26,9 @@ def takes_over(leader: Rescue, other: Rescue) -> bool:
         return False
     last = (ActionName.REBOOT, ActionName.UNCORDON, ActionName.OFFLINE)
     steps = zip(leader.plan.actions, leader.steps, strict=True)
-    return not (leader.status.ended or leader.withdrawn) and not any(step.started for action, step in steps if action.name in last)
+    return not (leader.status.ended or leader.withdrawn) and not any(
+        step.started for action, step in steps if action.name in last
+    )
 
 
 def takes_in(rescue: Rescue, member: Member) -> bool:
@@ -35,7 +37,12 @@ def takes_in(rescue: Rescue, member: Member) -> bool:
     A plan is too late when more than the cordon has started: `escalate` hears it then as that of another fault. One
     that is to be rehearsed only and one that is not don't mix, nor do faults of two boots.
     """
-    if rescue.status.ended or rescue.withdrawn or len(rescue.members) >= LARGEST or rescue.member(member.name) is not None:
+    if (
+        rescue.status.ended
+        or rescue.withdrawn
+        or len(rescue.members) >= LARGEST
+        or rescue.member(member.name) is not None
+    ):
         return False
     if not may_be_one_boot((*rescue.faults, member.fault)):
         return False

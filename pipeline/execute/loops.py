@@ -1,6 +1,7 @@
 """Runs intake and execution together: by the wall clock over live streams, by the log's own time over one that ends."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -22,8 +23,9 @@ from pipeline.sources.port import Delivery, Source
 
 _log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
-_SHORTEST_IDLE = timedelta(milliseconds=200)
-_LONGEST_STEP = timedelta(seconds=1)
+_LOOK = timedelta(milliseconds=200)
+_LONGEST_REST = 0.2
+_LONGEST_STEP = timedelta(milliseconds=20)
 _GRACE = 10.0
 _LOOK_AHEAD = 10_000
 
@@ -91,7 +93,7 @@ class LiveLoop:
             if not waits:
                 _log.warning("reading.waits", why="the nodes of the cluster are not known yet")
             waits = True
-            await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
+            await asyncio.sleep(_LOOK.total_seconds())
 
     async def _sweep(self) -> None:
         while True:
@@ -104,10 +106,12 @@ class LiveLoop:
             changed = asyncio.ensure_future(self._store.changed())
             try:
                 await self._policies.report()
+                began = time.monotonic()
                 due = await self._executor.tick(_LONGEST_STEP)
+                # A new rescue is seen at once; but of the processor no more than half is for looking.
+                await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST))
                 idle = min(due - self._clock.now(), _LONGEST_IDLE) if due else _LONGEST_IDLE
-                await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
-                await asyncio.wait({changed}, timeout=max(idle - _SHORTEST_IDLE, timedelta(0)).total_seconds())
+                await asyncio.wait({changed}, timeout=max(idle, timedelta(0)).total_seconds())
             finally:
                 changed.cancel()
 
