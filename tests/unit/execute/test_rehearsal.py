@@ -18,7 +18,7 @@ from pipeline.model.ownership import OFFLINE as OFFLINE_LABEL
 from pipeline.model.plan import ActionName
 from pipeline.model.rescue import HoldReason, Status
 from pipeline.rebooters.simulated import SimulatedRebooter
-from tests.fakes.faults import line, rescue
+from tests.fakes.faults import NOON, line, rescue
 from tests.fakes.theatre import CORDON, OFFLINE, REBOOT, Theatre, policy
 from tests.fakes.world import gpu_node, runners
 
