@@ -10,6 +10,9 @@ from pipeline.errors import NotFoundError
 from tests.services.kube.nodes import GPU
 from tests.services.kube.waiting import until
 
+STUCK = {"sim/stuck": "true"}
+"""The annotations of a pod that stays Terminating (stages.yaml)."""
+
 
 class Kind(StrEnum):
     """Who brought a pod: the kind of its owner, as its reference says."""
@@ -42,7 +45,8 @@ def pod(
 ) -> Object:
     """Return a pod as JSON that is bound to *node*, with a container that asks for *gpus*.
 
-    Its owner, called *owner* or like the pod, need not exist. *grace* is in seconds, 0 not allowed by the API.
+    Its owner, called *owner* or like the pod, need not exist. *grace*, in seconds, is how long it takes to end when
+    it is deleted.
     """
     limits = {GPU: str(gpus)} if gpus else {}
     mirror = {"kubernetes.io/config.mirror": uuid.uuid4().hex} if kind is Kind.STATIC else {}
