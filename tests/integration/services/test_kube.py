@@ -11,7 +11,7 @@ from pipeline.cluster.kube.api import KubeApi
 from pipeline.errors import TemporaryError
 from tests.services.kube.nodes import NODES, boot, come_up, create_node, go_down, reaches, readiness
 from tests.services.kube.plane import ControlPlane, KubectlError
-from tests.services.kube.pods import Kind, create_budget, create_pod, evict, gone, pods
+from tests.services.kube.pods import STUCK, Kind, create_budget, create_pod, evict, finish, gone, pods
 from tests.services.kube.waiting import until
 
 
@@ -95,6 +95,28 @@ async def test_a_bound_pod_of_each_kind_runs_and_ends(kube_api: KubeApi, namespa
     assert found["spec"]["nodeName"] == name
     await kube_api.delete(f"{pods(namespace)}/train")
     await gone(kube_api, namespace, "train")
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+async def test_a_pod_that_has_finished_stays_so(kube_api: KubeApi, namespace: str, name: str, phase: str) -> None:
+    await create_node(kube_api, name)
+    await create_pod(kube_api, namespace, "train", name, kind=Kind.JOB)
+    await finish(kube_api, namespace, "train", phase)
+    # kwok has seen it by the time that it has made a later pod run.
+    await create_pod(kube_api, namespace, "later", name)
+    assert (await kube_api.get(f"{pods(namespace)}/train"))["status"]["phase"] == phase
+
+
+async def test_a_stuck_pod_stays_when_it_is_deleted(kube_api: KubeApi, namespace: str, name: str) -> None:
+    await create_node(kube_api, name)
+    await create_pod(kube_api, namespace, "stuck", name, annotations=STUCK)
+    await create_pod(kube_api, namespace, "later", name)
+    for pod in ("stuck", "later"):
+        await kube_api.delete(f"{pods(namespace)}/{pod}")
+    await gone(kube_api, namespace, "later")
+    assert (await kube_api.get(f"{pods(namespace)}/stuck"))["metadata"]["deletionTimestamp"]
+    await kube_api.delete(f"{pods(namespace)}/stuck", {"gracePeriodSeconds": 0})
+    await gone(kube_api, namespace, "stuck")
 
 
 async def test_an_eviction_is_refused_while_a_budget_needs_the_pod(

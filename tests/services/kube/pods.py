@@ -92,6 +92,11 @@ async def create_pod(api: KubeApi, namespace: str, name: str, node: str, **setti
     return await api.get(path)
 
 
+async def finish(api: KubeApi, namespace: str, name: str, phase: str = "Succeeded") -> None:
+    """Let the pod's containers end; *phase* may also be Failed."""
+    await api.patch(f"{pods(namespace)}/{name}/status", {"status": {"phase": phase}})
+
+
 async def evict(api: KubeApi, namespace: str, name: str) -> None:
     """Ask for an eviction. Raises TemporaryError for a 429: a budget does not allow it now."""
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
