@@ -71,10 +71,12 @@ class ClusterConformance:
 
     async def test_a_patch_merges_labels_and_annotations_and_none_removes(self, stage: Stage) -> None:
         node = await _node(stage, {"keep": "1", "drop": "2"})
-        patch = NodePatch(labels={"drop": None, "add": "3", "absent": None}, annotations={"example.com/why": "Xid 79"})
+        patch = NodePatch(
+            labels={"drop": None, "add": "3", "absent": None}, annotations={"rescue.ksyun.com/why": "Xid 79"}
+        )
         patched = await stage.cluster.patch_node(node.name, patch, node.resource_version)
         assert patched.labels == {**_without(node.labels, "drop"), "add": "3"}
-        assert patched.annotations["example.com/why"] == "Xid 79"
+        assert patched.annotations["rescue.ksyun.com/why"] == "Xid 79"
 
     async def test_a_patch_that_names_taints_replaces_them(self, stage: Stage) -> None:
         node = await _node(stage)

@@ -1,16 +1,25 @@
 """The conformance suite of the cluster port, over each adapter."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from pipeline.clock import ManualClock
+from pipeline.clock import ManualClock, WallClock
+from pipeline.cluster.kube.api import KubeApi
+from pipeline.cluster.kube.cluster import KubernetesCluster
+from pipeline.cluster.kube.settings import NAMESPACE, KubernetesClusterConfig
 from pipeline.cluster.memory import Budget, SimulatedCluster
 from pipeline.cluster.port import NodeEvent
 from pipeline.model.node import Node, Pod
 from tests.conformance.cluster import GRACE, ClusterConformance
+from tests.conformance.kube import KubernetesStage
+from tests.services.fixtures import running
+from tests.services.kube.parts import Part
+from tests.services.kube.plane import ControlPlane
+from tests.services.kube.policies import install
 
 
 class SimulatedStage:
@@ -49,3 +58,34 @@ class TestSimulatedCluster(ClusterConformance):
     @pytest.fixture
     def stage(self) -> SimulatedStage:
         return SimulatedStage()
+
+
+@pytest.fixture(scope="session")
+def empty_kube() -> Iterator[ControlPlane]:
+    """A control plane in which nothing happens by itself, but that budgets are kept."""
+    with running("kube", lambda folder: ControlPlane(folder, parts=(Part.CONTROLLERS,))) as server:
+        config = KubernetesClusterConfig(type="kubernetes", kubeconfig=server.kubeconfig)
+        asyncio.run(_install(config))
+        yield server
+
+
+async def _install(config: KubernetesClusterConfig) -> None:
+    api = KubeApi(config)
+    try:
+        await install(api)
+    finally:
+        await api.close()
+
+
+class TestKubernetesCluster(ClusterConformance):
+    @pytest.fixture
+    async def stage(self, empty_kube: ControlPlane) -> AsyncIterator[KubernetesStage]:
+        api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=empty_kube.kubeconfig))
+        cluster = KubernetesCluster(api, NAMESPACE, WallClock())
+        running = asyncio.create_task(cluster.run())
+        stage = KubernetesStage(api, cluster)
+        yield stage
+        await stage.clear()
+        running.cancel()
+        await asyncio.wait((running,))
+        await cluster.close()

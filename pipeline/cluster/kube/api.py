@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -88,7 +89,7 @@ class KubeApi:
         asked = {**query, "watch": "true", "allowWatchBookmarks": "true"}
         try:
             response = await self._send("GET", path, asked, None, _JSON, timeout)
-            async with response:
+            async with _cut_off(response):
                 if response.status >= 300:
                     raise failure(response.status, await response.read(), response.headers, call)
                 async for line in _lines(response):
@@ -143,6 +144,17 @@ class KubeApi:
 
 def _broken(call: str, error: Exception) -> TemporaryError:
     return TemporaryError(f"{call}: {type(error).__name__}: {error}".rstrip(": "))
+
+
+@asynccontextmanager
+async def _cut_off(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """End the connection of what is not read to its end at once: to close TLS in good form, the other side is needed."""
+    async with response:
+        try:
+            yield
+        finally:
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
