@@ -33,6 +33,11 @@ class StoreCache:
         self._occurrences = OccurrenceIndex()
 
     @property
+    def synced(self) -> bool:
+        """Always: a store that others write as well knows better."""
+        return True
+
+    @property
     def generation(self) -> int:
         """How many changes there were."""
         return self._generation
