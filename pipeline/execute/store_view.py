@@ -72,6 +72,14 @@ class StoreView:
         """Return those that have ended at *moment* or later, oldest first."""
         return self._part(self._store.ended_since(moment))
 
+    def condemned(self) -> Sequence[Rescue]:
+        """Return those that are open and that somebody wants deleted, oldest first."""
+        return self._part(self._store.condemned())
+
+    async def clean_up(self, now: datetime) -> None:
+        """Delete what need not be kept any more, as the store itself does, whichever rescue it is of."""
+        await self._store.clean_up(now)
+
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue, or return the one that has its name; ConflictError if that one does not show here."""
         created = await self._store.create(rescue)

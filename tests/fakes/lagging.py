@@ -1,5 +1,7 @@
 """A store whose cache learns late what others write, as that of a store on a server does."""
 
+from datetime import datetime
+
 from pipeline.execute.store_cache import KEPT_ENDED, StoreCache
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.occurrence import Occurrence
@@ -26,6 +28,9 @@ class LaggingStore(StoreCache):
         if found is not None:
             self.show(found)
         return self.get(name)
+
+    async def clean_up(self, now: datetime) -> None:
+        await self.server.clean_up(now)
 
     async def create(self, rescue: Rescue) -> Rescue:
         return self._shown(await self.server.create(rescue))
