@@ -16,6 +16,7 @@ from pipeline.decide.standby import free
 from pipeline.decode.envelopes import BootlessDecoder
 from pipeline.enrich.labels import Enricher
 from pipeline.execute.intake import Intake
+from pipeline.execute.leadership import Alone
 from pipeline.execute.loops import LiveLoop, ReplayLoop
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recognition import Oddities, Recognition
@@ -85,5 +86,7 @@ def build(settings: Settings, pause: Pause, watch: Callable[[Sequence[Record]], 
         loop = ReplayLoop(sources, intake, executor, store, policies, clock, pause, present)
         return App(loop, sources, sink, recognition.oddities)
     again = reloads(settings, seen, matcher, enricher, incidents, policies)
-    live = LiveLoop(sources, intake, executor, store, seen, policies, clock, again)
+    live = LiveLoop(
+        sources, intake, lambda: executor, store, seen, policies, clock, Alone(), [reload.run for reload in again]
+    )
     return App(live, sources, sink, recognition.oddities)

@@ -15,7 +15,7 @@ from pipeline.model.rescue import Rescue
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
 
 
 class UnreadableError(PermanentError):

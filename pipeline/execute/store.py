@@ -18,6 +18,11 @@ class RescueStore(Protocol):
     """
 
     @property
+    def synced(self) -> bool:
+        """Whether the cache shows all that the store holds, as it does from the start where nobody else writes."""
+        ...
+
+    @property
     def generation(self) -> int:
         """A number that grows with each create and save that the cache shows."""
         ...

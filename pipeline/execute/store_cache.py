@@ -32,6 +32,11 @@ class StoreCache:
         self._occurrences = OccurrenceIndex()
 
     @property
+    def synced(self) -> bool:
+        """Always: a store that others write as well knows better."""
+        return True
+
+    @property
     def generation(self) -> int:
         """How many creates and saves there were."""
         return self._generation

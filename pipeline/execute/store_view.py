@@ -35,6 +35,11 @@ class StoreView:
         self._shows = shows
 
     @property
+    def synced(self) -> bool:
+        """Whether the store shows all that it holds."""
+        return self._store.synced
+
+    @property
     def generation(self) -> int:
         """The store's own, which grows with the others' rescues too."""
         return self._store.generation
