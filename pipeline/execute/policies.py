@@ -20,7 +20,8 @@ _log = structlog.get_logger()
 _AGAIN = timedelta(minutes=1)
 """How often the labels of the nodes are looked through again, and how long a refused write is not repeated."""
 
-_POLL = 1.0
+_POLL = 0.2
+"""Seconds between two looks at the cache; a look that finds nothing new is one comparison."""
 _NO_READING = Reading()
 _WALL = WallClock()
 
