@@ -48,7 +48,8 @@ class EventSettings(Strict):
     namespace: str | None = Field(
         None,
         min_length=1,
-        description="Where they are put; none: cluster.namespace. `kubectl describe node` shows those in `default` only.",
+        description="Where they are put; none: cluster.namespace. `kubectl describe node` shows those in `default` "
+        "alone.",
     )
 
 

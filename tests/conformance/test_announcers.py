@@ -20,7 +20,8 @@ Told = tuple[str, str, str, str, int, datetime, datetime]
 class Board(Protocol):
     """Where two replicas put events, and what people see there: of each its node, type, reason, message and count."""
 
-    replicas: tuple[Announcer, Announcer]
+    @property
+    def replicas(self) -> Sequence[Announcer]: ...
 
     async def seen(self) -> Sequence[Told]: ...
 
@@ -127,4 +128,3 @@ async def test_an_event_that_the_server_has_forgotten_comes_anew(kube_api: KubeA
     await kube_api.delete(f"{board.path}/{item['metadata']['name']}")
     await board.replicas[0].announce(fault(8, NOON + MINUTE))
     assert [event[4] for event in await board.seen()] == [8]
-
