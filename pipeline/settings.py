@@ -17,7 +17,9 @@ from pipeline.decode.settings import DecodeSettings
 from pipeline.documents import Document, Place, Strict, complaint, read_documents
 from pipeline.enrich.labels import EnrichSettings
 from pipeline.errors import BadInputError, Complaint
+from pipeline.execute.announce import EventSettings
 from pipeline.execute.settings import ExecuteSettings
+from pipeline.sources.events import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
@@ -26,7 +28,7 @@ from sinks.elasticsearch import ElasticsearchSinkConfig
 from sinks.file import FileSinkConfig
 
 _PREFIX = "GPU_RESCUE_"
-_FILES = ("nodes", "path", "ca", "cert", "key", "password_file", "api_key_file")
+_FILES = ("nodes", "path", "kubeconfig", "ca", "cert", "key", "password_file", "api_key_file")
 """Keys that name files that are read: of a cluster, of sources, and of how we and a server know each other."""
 # Kubernetes puts these into every pod beside a Service of the name gpu-rescue; they are no settings.
 _SERVICE_VARIABLES = ("GPU_RESCUE_SERVICE_", "GPU_RESCUE_PORT")
@@ -69,7 +71,8 @@ class SqliteStoreConfig(Strict):
 
 
 SourceConfig = Annotated[
-    FileSourceConfig | StdinSourceConfig | KmsgSourceConfig | KafkaSourceConfig, Field(discriminator="type")
+    FileSourceConfig | StdinSourceConfig | KmsgSourceConfig | KafkaSourceConfig | EventsSourceConfig,
+    Field(discriminator="type"),
 ]
 ClusterConfig = SimulatedClusterConfig
 StoreConfig = Annotated[MemoryStoreConfig | SqliteStoreConfig, Field(discriminator="type")]
@@ -99,6 +102,7 @@ class Settings(Strict):
         MemoryStoreConfig(type="memory"), description="Where rescues and occurrences are kept over a restart."
     )
     execute: ExecuteSettings = Field(ExecuteSettings(), description="How the executor waits and tries again.")
+    events: EventSettings = Field(EventSettings(), description="What people see of it at the nodes, with kubectl.")
     sinks: list[SinkConfig] = Field(
         min_length=1, description="Where rescue records go; a record is safe when all have it."
     )
@@ -112,7 +116,7 @@ class Settings(Strict):
                 "reboots that the store remembers, as if people had undone them"
             )
         keeps = isinstance(self.store, SqliteStoreConfig) or self.cluster.state is not None
-        always = (KmsgSourceConfig, KafkaSourceConfig)
+        always = (KmsgSourceConfig, KafkaSourceConfig, EventsSourceConfig)
         if keeps and not any(isinstance(source, always) or source.follow for source in self.sources):
             raise ValueError(
                 "no source is live, and a replay runs on the log's own time, from its beginning each time; follow the "

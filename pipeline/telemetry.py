@@ -13,6 +13,9 @@ SET_ASIDE = Counter("gpu_rescue_set_aside", "Messages of which nothing could be 
 FAULTS = Counter("gpu_rescue_faults", "Lines recognised as faults.", ["kind", "placement"])
 SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reason"])
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
+EVENTS = Counter(
+    "gpu_rescue_events", "Events about nodes: written, failed (not taken), dropped (too many).", ["outcome"]
+)
 UNKNOWN_DRIVER_LINES = Counter("gpu_rescue_unknown_driver_lines", "NVIDIA driver lines that no pattern knew.")
 UNREADABLE_RESCUES = Gauge(
     "gpu_rescue_unreadable_rescues",

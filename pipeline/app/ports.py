@@ -8,6 +8,7 @@ from pipeline.cluster.memory import LastingCluster, SimulatedCluster, load_clust
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.store_sqlite import SqliteStore
 from pipeline.settings import MemoryStoreConfig, Settings, SinkConfig, SourceConfig, SqliteStoreConfig, StoreConfig
+from pipeline.sources.events import EventsSource, EventsSourceConfig
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kafka.inlet import KafkaInlet
@@ -38,6 +39,8 @@ def open_source(
             return KmsgSource(config, wanted)
         case KafkaSourceConfig():
             return KafkaSource(config, wanted, searches)
+        case EventsSourceConfig():
+            return EventsSource(config, wanted)
         case _:
             assert_never(config)
 
@@ -49,7 +52,7 @@ def open_inlet(config: SourceConfig) -> Inlet | None:
             return FileInlet(config.path) if config.follow else None
         case KafkaSourceConfig():
             return KafkaInlet(config)
-        case StdinSourceConfig() | KmsgSourceConfig():
+        case StdinSourceConfig() | KmsgSourceConfig() | EventsSourceConfig():
             return None
         case _:
             assert_never(config)

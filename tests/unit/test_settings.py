@@ -16,6 +16,7 @@ from pipeline.settings import (
     read_settings,
     shipped,
 )
+from pipeline.sources.events import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
@@ -60,6 +61,7 @@ def _described_parts() -> list[dict[str, Any]]:
         StdinSourceConfig,
         KmsgSourceConfig,
         KafkaSourceConfig,
+        EventsSourceConfig,
         FileSinkConfig,
         ElasticsearchSinkConfig,
         SimulatedClusterConfig,
@@ -230,7 +232,7 @@ def test_a_replay_is_refused_what_lasts(store: str) -> None:
     ):
         _read(*lasting, "sources=[{type: stdin}, {type: file, path: a.log}]")
     kafka = "{type: kafka, bootstrap_servers: ['127.0.0.1:9092'], topics: [kernel-logs], group_id: gpu-rescue}"
-    for live in ("{type: stdin, follow: true}", "{type: kmsg}", kafka):
+    for live in ("{type: stdin, follow: true}", "{type: kmsg}", "{type: events}", kafka):
         assert _read(*lasting, f"sources=[{live}, {{type: file, path: a.log}}]").cluster.state is not None
 
 

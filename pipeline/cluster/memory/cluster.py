@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.cluster.memory.budgets import Budget, refusal
+from pipeline.cluster.memory.events import KeptEvents
 from pipeline.cluster.memory.machines import AcceptedReboot, Machines
 from pipeline.cluster.memory.objects import NodeObjects
 from pipeline.cluster.memory.patching import check, patched
@@ -29,7 +30,7 @@ class SimulatedCluster:
     It has no tasks and never waits. What takes time (a pod's grace period, a machine's boot) is scheduled, and made
     the next time anybody looks, in the order and with the time stamps it was due: `settle` does it, every other call
     begins with it, and `next_change` tells until when nothing happens by itself. `troubles` is what goes wrong,
-    `reboots` what was rebooted.
+    `reboots` what was rebooted, `events` what people see with kubectl.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class SimulatedCluster:
     ) -> None:
         """Begin with these nodes and pods. A node without a boot id gets one; a pod's node must be among the nodes."""
         self.timings = timings = timings or Timings()
-        self.troubles = Troubles()
+        self.troubles, self.events = Troubles(), KeptEvents()
         self._clock = clock
         self._timeline = Timeline()
         self._objects = NodeObjects()
