@@ -15,7 +15,8 @@ from pipeline.model.rescue import Rescue
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
+"""2: a drain's `namespaces` and `gpu_pods_only`, without which it would move pods that it is to leave alone."""
 
 
 class UnreadableError(PermanentError):
