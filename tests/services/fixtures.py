@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import pytest
 
+from pipeline.cluster.kube.api import KubeApi
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from tests.services.certificates import Certificate, make_certificate
 from tests.services.elasticsearch.configuration import User as ElasticsearchUser
 from tests.services.elasticsearch.node import Elasticsearch
@@ -21,12 +23,17 @@ from tests.services.folders import temporary_folder
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.properties import User as KafkaUser
 from tests.services.kafka.topics import create_topic
+from tests.services.kube.artifact import helm_program
+from tests.services.kube.kubeconfig import User as KubeUser
+from tests.services.kube.parts import Part
+from tests.services.kube.plane import ControlPlane
 from tests.services.server import Server
 
 Opened = TypeVar("Opened", bound=Server)
 
 KAFKA_USERS = (KafkaUser("alice", "alice-secret", superuser=True), KafkaUser("bob", "bob-secret"))
 ELASTICSEARCH_USERS = (ElasticsearchUser("alice", "alice-secret"), ElasticsearchUser("bob", "bob-secret", ("viewer",)))
+KUBE_USERS = (KubeUser("restricted", "restricted-token", ("testers",)),)
 
 
 @contextmanager
@@ -107,3 +114,56 @@ def own_elasticsearch() -> Iterator[Elasticsearch]:
     """A node for this test alone, without security: to be killed and started again."""
     with running("elasticsearch", Elasticsearch) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kube() -> Iterator[ControlPlane]:
+    """One control plane for all tests: budgets are kept, every node becomes Ready and every bound pod Running.
+
+    The user `restricted` may do what RBAC allows. Name nodes and namespaces uniquely.
+    """
+
+    def opened(folder: Path) -> ControlPlane:
+        return ControlPlane(folder, parts=(Part.CONTROLLERS, Part.KWOK), users=KUBE_USERS)
+
+    with running("kube", opened) as server:
+        yield server
+
+
+@pytest.fixture
+async def kube_api(kube: ControlPlane) -> AsyncIterator[KubeApi]:
+    """The administrator's calls of `kube`."""
+    api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=kube.kubeconfig))
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+async def namespace(kube_api: KubeApi) -> str:
+    """A new namespace in `kube`."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    await kube_api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture
+def own_kube() -> Iterator[ControlPlane]:
+    """etcd and an API server for this test alone: to be killed and started again."""
+    with running("kube", ControlPlane) as server:
+        yield server
+
+
+@pytest.fixture
+def uncached_kube() -> Iterator[ControlPlane]:
+    """etcd and an API server for this test alone that knows nothing of the past but what etcd does: after `compact`,
+    it answers 410 to who goes on from before.
+    """
+    with running("kube", lambda folder: ControlPlane(folder, flags=("--watch-cache=false",))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """helm's program."""
+    with required():
+        return helm_program()

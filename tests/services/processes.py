@@ -53,6 +53,11 @@ class Process:
         """Tell whether the server has not ended."""
         return self._started.poll() is None
 
+    @property
+    def code(self) -> int | None:
+        """What the server ended with: its exit code, or a signal's number below 0; None while it runs."""
+        return self._started.poll()
+
     def stop(self) -> None:
         """Let it end in order; return when nothing of it is left."""
         end(self.identity)

@@ -16,6 +16,10 @@ class AlreadyExistsError(PermanentError):
     """An object of that name exists already."""
 
 
+class NotServedError(NotFoundError):
+    """The API server knows no such path: a kind or a subresource that it does not have, rather than an object."""
+
+
 class ExpiredError(TemporaryError):
     """The version to go on from is too old (410): list again."""
 
@@ -45,32 +49,33 @@ def failure(status: int, body: bytes, headers: Mapping[str, str], call: str) -> 
 
     A 429 or 5xx carries the delay of its Retry-After header. The reasons are those of the API's Status object.
     """
-    return _error(status, *_reason(body), _delay(headers.get("Retry-After")), call)
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = {"message": body[:200].decode(errors="replace").strip()}
+    return _error(status, found if isinstance(found, dict) else {}, _delay(headers.get("Retry-After")), call)
 
 
 def told(status: Mapping[str, Any], call: str) -> Exception:
     """Return the error that a Status object in a watch is."""
-    code, reason, message = status.get("code", 500), status.get("reason", ""), status.get("message", "")
-    return _error(code, reason, message, None, call)
+    return _error(status.get("code", 500), status, None, call)
 
 
-def _error(status: int, reason: str, message: str, delay: timedelta | None, call: str) -> Exception:
-    text = f"{call}: {status} {message or reason}"
-    if status in _MAY_PASS:
-        return TemporaryError(text, delay)
-    if status == 409 and reason == "AlreadyExists":
+def _error(code: int, status: Mapping[str, Any], delay: timedelta | None, call: str) -> Exception:
+    reason, details = status.get("reason", ""), status.get("details") or {}
+    causes = {cause.get("reason"): cause.get("message", "") for cause in details.get("causes") or ()}
+    text = f"{call}: {code} {status.get('message') or reason}"
+    if code in _MAY_PASS:
+        # What the server says of an eviction names the budget only in the cause.
+        return TemporaryError(" ".join(filter(None, (text, causes.get("DisruptionBudget")))), delay)
+    if code == 403 and "NamespaceTerminating" in causes:
+        # Nothing can be created there, evictions included, but what is there goes by itself.
+        return TemporaryError(text)
+    if code == 404 and not details.get("kind"):
+        return NotServedError(text)
+    if code == 409 and reason == "AlreadyExists":
         return AlreadyExistsError(text)
-    return _KINDS.get(status, PermanentError)(text)
-
-
-def _reason(body: bytes) -> tuple[str, str]:
-    try:
-        status = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return "", body[:200].decode(errors="replace")
-    if not isinstance(status, dict):
-        return "", ""
-    return str(status.get("reason", "")), str(status.get("message", ""))
+    return _KINDS.get(code, PermanentError)(text)
 
 
 def _delay(retry_after: str | None) -> timedelta | None:

@@ -1,0 +1,109 @@
+"""The pods of a node: read, evicted, deleted."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from math import ceil
+
+from pipeline.cluster.kube.answers import NotServedError
+from pipeline.cluster.kube.api import KubeApi, Object
+from pipeline.cluster.kube.paths import is_name, named
+from pipeline.errors import ConflictError, NotFoundError, PermanentError
+from pipeline.model.node import Pod
+
+_MIRROR = "kubernetes.io/config.mirror"
+_FINISHED = frozenset({"Succeeded", "Failed"})
+_DEFAULT_GRACE = 30
+
+
+def read_pod(found: Object) -> Pod:
+    """Return what a drain needs to know of a pod object."""
+    metadata, spec, status = found["metadata"], found["spec"], found.get("status", {})
+    return Pod(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        node=spec.get("nodeName", ""),
+        owner=next((each["kind"] for each in metadata.get("ownerReferences", ()) if each.get("controller")), None),
+        mirror=_MIRROR in metadata.get("annotations", ()),
+        empty_dir=any("emptyDir" in each for each in spec.get("volumes", ())),
+        finished=status.get("phase") in _FINISHED,
+        terminating="deletionTimestamp" in metadata,
+        grace_period=timedelta(seconds=spec.get("terminationGracePeriodSeconds", _DEFAULT_GRACE)),
+        labels=metadata.get("labels", {}),
+        uid=metadata["uid"],
+    )
+
+
+class Pods:
+    """The calls about pods. A pod's uid goes with each, so that a namesake which came after it is left alone."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self._eviction_version: str | None = None
+
+    async def on(self, node: str) -> Sequence[Pod]:
+        """Return every pod bound to the node, by namespace and name."""
+        if not is_name(node):
+            # Least of all those that are bound to no node yet, which is what the API takes an empty name for.
+            return []
+        pages = self._api.pages("/api/v1/pods", {"fieldSelector": f"spec.nodeName={node}"})
+        pods = [read_pod(each) async for page in pages for each in page["items"]]
+        return sorted(pods, key=lambda pod: (pod.namespace, pod.name))
+
+    async def evict(self, pod: Pod) -> None:
+        """Ask for the eviction; a budget's refusal (429), and what several budgets get (500), is a TemporaryError."""
+        body = {
+            "apiVersion": await self._evictions(),
+            "kind": "Eviction",
+            "metadata": {"namespace": pod.namespace, "name": pod.name},
+            "deleteOptions": {"preconditions": {"uid": pod.uid}} if pod.uid else {},
+        }
+        try:
+            await self._api.create(f"{_path(pod)}/eviction", body)
+        except NotServedError:
+            raise
+        except NotFoundError:
+            return
+        except ConflictError:
+            if await self._is_there(pod):
+                raise
+
+    async def delete(self, pod: Pod, grace_period: timedelta) -> None:
+        """Delete the pod."""
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "gracePeriodSeconds": ceil(grace_period.total_seconds()),
+            **({"preconditions": {"uid": pod.uid}} if pod.uid else {}),
+        }
+        try:
+            await self._api.delete(_path(pod), options)
+        except NotFoundError:
+            return
+        except ConflictError:
+            if await self._is_there(pod):
+                raise
+
+    async def _is_there(self, pod: Pod) -> bool:
+        """Tell a pod that somebody else writes to at the same time, also a conflict, from one that is gone."""
+        try:
+            found = await self._api.get(_path(pod))
+        except NotFoundError:
+            return False
+        return pod.uid in ("", found["metadata"]["uid"])
+
+    async def _evictions(self) -> str:
+        """Return the version of evictions that the server takes: v1 from Kubernetes 1.22 on, before it v1beta1.
+
+        The group's own list would mislead: 1.21 has policy/v1, but no evictions in it.
+        """
+        if self._eviction_version is None:
+            served = (await self._api.get("/api/v1"))["resources"]
+            found = next((each for each in served if each["name"] == "pods/eviction"), None)
+            if found is None:
+                raise PermanentError("the API server offers no evictions (pods/eviction)")
+            self._eviction_version = f"{found['group']}/{found['version']}"
+        return self._eviction_version
+
+
+def _path(pod: Pod) -> str:
+    return named(f"{named('/api/v1/namespaces', pod.namespace)}/pods", pod.name)
