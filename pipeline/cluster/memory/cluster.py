@@ -47,7 +47,7 @@ class SimulatedCluster:
         self._clock = clock
         self._timeline = Timeline()
         self._objects = NodeObjects()
-        self._workloads = Workloads(self._objects, self._timeline, timings.pod_start)
+        self._workloads = Workloads(self._objects, self._timeline, timings.pod_start, self.troubles.never_end)
         self._machines = Machines(self._objects, self._workloads, self._timeline, timings)
         self._policies = Policies(policies)
         self._budgets: dict[tuple[str, str], Budget] = {}
@@ -209,6 +209,13 @@ class SimulatedCluster:
     def add_pod(self, pod: Pod) -> Pod:
         """Add a running pod and return it with its uid; raise PermanentError if its name is taken."""
         return self._workloads.add(pod, self.settle())
+
+    def finish_pod(self, pod: Pod) -> None:
+        """Have a pod come to its end by itself, as that of a Job does."""
+        self.settle()
+        held = self._workloads.find(pod)
+        if held is not None:
+            self._workloads.finish(held)
 
     def add_budget(self, budget: Budget) -> None:
         """Add a PodDisruptionBudget, or replace the one of its name."""
