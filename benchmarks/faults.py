@@ -57,10 +57,13 @@ class _Topic:
         self._payloads = payloads
 
     async def reach(self) -> str:
+        """It is always there."""
         return "memory"
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        for self.read, payload in enumerate(self._payloads, 1):
+        """Yield all."""
+        for payload in self._payloads:
+            self.read += 1
             yield Delivery(payload, f"kernel-logs/0@{self.read}", self._ack)
 
     async def close(self) -> None:
@@ -79,6 +82,7 @@ class _Stream(MemorySink):
         self._batches = Batches(self._send, 1000, 1_000_000, 0.0)
 
     async def write(self, records: Sequence[Record]) -> None:
+        """Return when a request has taken them."""
         await self._batches.put([operation(record) for record in records])
 
     async def _send(self, operations: Sequence[Operation]) -> list[SinkError | None]:
