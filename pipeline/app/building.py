@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from datetime import UTC, datetime
+from functools import partial
 
-from pipeline.app.executing import executions
 from pipeline.api.readiness import Lack, Readiness
+from pipeline.app.executing import executions
 from pipeline.app.ports import open_sinks, open_source
 from pipeline.app.rules import InForce, first_policies, follow_patterns, follow_policies, open_patterns
 from pipeline.app.sites import Site, open_site
@@ -32,7 +32,6 @@ from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.port import Source
 from pipeline.telemetry import FREE_STANDBYS
 from sinks.base import Record, Sink
-
 
 Watch = Callable[[Sequence[Record]], None]
 

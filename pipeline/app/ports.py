@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from pipeline.clock import Clock
-from pipeline.cluster.memory import LastingCluster, SimulatedCluster, load_cluster
 from pipeline.cluster.kube.api import KubeApi
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from pipeline.cluster.memory import LastingCluster, SimulatedCluster, load_cluster
 from pipeline.execute.store_kube_settings import KubernetesStoreConfig
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.store_sqlite import SqliteStore

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from pipeline.app.ports import open_sink, open_source, open_local_store
+from pipeline.app.ports import open_local_store, open_sink, open_source, recall_cluster
 from pipeline.app.sites import open_site
 from pipeline.clock import WallClock
 from pipeline.cluster.kube.settings import KubernetesClusterConfig

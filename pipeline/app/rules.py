@@ -20,7 +20,7 @@ from pipeline.settings import Settings, shipped
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """How the policies in force stay what people want: whether they are known by now, and what follows their changes."""
+    """How the policies in force stay what people want: whether they are known yet, and what follows their changes."""
 
     known: Callable[[], bool]
     companion: Companion

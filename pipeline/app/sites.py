@@ -1,4 +1,4 @@
-"""The cluster whose nodes are rescued, and all that comes with it: where rescues are kept, who executes, who reboots."""
+"""The cluster whose nodes are rescued, and what comes with it: where rescues are kept, who executes, who reboots."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack

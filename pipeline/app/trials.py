@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.app.executing import runners
-from pipeline.app.snapshots import open_snapshot, snapshot_policies
 from pipeline.app.rules import open_patterns
+from pipeline.app.snapshots import open_snapshot, snapshot_policies
 from pipeline.backtest.backtest import Backtest, Span
 from pipeline.backtest.ledger import Ledger
 from pipeline.backtest.logs import PastLog
@@ -43,7 +43,15 @@ def open_trial(settings: Settings, matcher: Matcher, present: datetime) -> Trial
     recorder = Recorder(ledger, store)
     recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
     intake = Intake(recognition, policies, Incidents(guards), store, recorder, guards, clock, settings.execute.settle)
-    actions = runners(cluster, SimulatedRebooter(cluster), policies, settings.standby, store, guards, choose=lambda standbys: standbys[0])
+    actions = runners(
+        cluster,
+        SimulatedRebooter(cluster),
+        policies,
+        settings.standby,
+        store,
+        guards,
+        choose=lambda standbys: standbys[0],
+    )
     executor = Executor(store, cluster, actions, recorder, guards, clock, settings.execute)
     replay = Replay(intake, executor, store, clock, _at_once, present)
     names = [str(path) for path in settings.policies]

@@ -10,9 +10,9 @@ import click
 from pipeline.app import open_patterns, open_policies, parts, recall_cluster
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.cluster.memory import SimulatedCluster
 from pipeline.decide.wording import names
-from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import BadInputError, PermanentError, TemporaryError
 from pipeline.settings import Settings, SimulatedClusterConfig
 from sinks.base import SinkError

@@ -1,6 +1,6 @@
 """The pods of a node: read, evicted, deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -80,15 +80,7 @@ class Pods:
             "metadata": {"namespace": pod.namespace, "name": pod.name},
             "deleteOptions": {"preconditions": {"uid": pod.uid}} if pod.uid else {},
         }
-        try:
-            await self._api.create(f"{_path(pod)}/eviction", body)
-        except NotServedError:
-            raise
-        except NotFoundError:
-            return
-        except ConflictError:
-            if await self._is_there(pod):
-                raise
+        await self._done(pod, self._api.create(f"{_path(pod)}/eviction", body))
 
     async def delete(self, pod: Pod, grace_period: timedelta) -> None:
         """Delete the pod."""
@@ -98,16 +90,22 @@ class Pods:
             "gracePeriodSeconds": ceil(grace_period.total_seconds()),
             **({"preconditions": {"uid": pod.uid}} if pod.uid else {}),
         }
+        await self._done(pod, self._api.delete(_path(pod), options))
+
+    async def _done(self, pod: Pod, call: Awaitable[Object]) -> None:
+        """Await the call; that the pod is gone is what it was for."""
         try:
-            await self._api.delete(_path(pod), options)
+            await call
+        except NotServedError:
+            raise
         except NotFoundError:
             return
         except ConflictError:
+            # The uid is another one's; or somebody else writes to the pod at the same time.
             if await self._is_there(pod):
                 raise
 
     async def _is_there(self, pod: Pod) -> bool:
-        """Tell a pod that somebody else writes to at the same time, also a conflict, from one that is gone."""
         try:
             found = await self._api.get(_path(pod))
         except NotFoundError:
