@@ -19,7 +19,7 @@ from pipeline.enrich.labels import EnrichSettings
 from pipeline.errors import BadInputError, Complaint
 from pipeline.execute.announce import EventSettings
 from pipeline.execute.settings import ExecuteSettings
-from pipeline.sources.events import EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig

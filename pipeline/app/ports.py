@@ -8,7 +8,8 @@ from pipeline.cluster.memory import LastingCluster, SimulatedCluster, load_clust
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.store_sqlite import SqliteStore
 from pipeline.settings import MemoryStoreConfig, Settings, SinkConfig, SourceConfig, SqliteStoreConfig, StoreConfig
-from pipeline.sources.events import EventsSource, EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
+from pipeline.sources.events.source import EventsSource
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kafka.inlet import KafkaInlet

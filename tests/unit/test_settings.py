@@ -16,7 +16,7 @@ from pipeline.settings import (
     read_settings,
     shipped,
 )
-from pipeline.sources.events import EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig

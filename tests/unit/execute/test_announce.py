@@ -1,7 +1,9 @@
 """A record is worth at most one event at the node."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -166,3 +168,9 @@ def test_of_a_node_that_came_after_its_fault_is_told_what_was_done_to_it() -> No
     late = rescue(cause=replace(SEED, lookup=Lookup.NOT_READY), plan=plan(Cordon()))
     after = done(started(held(late, NOON, HoldReason.NODE_UNKNOWN, "no such node"), 0, LATER), 0, LATER, "done", {})
     assert reasons(records(after)) == ["NodeCordoned", "RescueSucceeded"]
+
+
+def test_every_event_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+    documented = re.findall(r"^\| (\w+) \| (?:Normal|Warning) \|", page, re.MULTILINE)
+    assert sorted(documented) == sorted(AnnouncedReason)

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.decode.envelopes import Decoder
 from pipeline.decode.settings import DecodeSettings
-from pipeline.sources.event_lines import NodeEventSeen, kernel_line, seen
-from pipeline.sources.events import Arrivals, Followed
+from pipeline.sources.events.arrivals import Arrivals, Followed
+from pipeline.sources.events.lines import NodeEventSeen, kernel_line, seen
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SEED = "NVRM: Xid (PCI:0000:03:00): 62, Channel 00000001"
