@@ -49,9 +49,12 @@ class EventsSource:
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield the wanted messages; what happened before the start comes first, the oldest at first."""
         self._following = [asyncio.create_task(reflector.run()) for reflector in self._reflectors]
+        for task in self._following:
+            task.add_done_callback(lambda _: self._arrivals.wake())
         while not self._closed:
             event = self._arrivals.take()
             if event is None:
+                self._check()
                 await self._wait()
                 continue
             self.read += 1
@@ -68,6 +71,12 @@ class EventsSource:
                 task.cancel()
             await asyncio.gather(*self._following, return_exceptions=True)
             await self._api.close()
+
+    def _check(self) -> None:
+        """Raise what has ended the following, which goes on for ever: else nothing would be read and nobody told."""
+        for task in self._following:
+            if task.done():
+                task.result()
 
     async def _wait(self) -> None:
         await self._arrivals.wait()
