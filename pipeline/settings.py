@@ -23,7 +23,7 @@ from pipeline.execute.announce import EventSettings
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store_kube_settings import KubernetesStoreConfig
 from pipeline.rebooters.settings import NoRebooterConfig, RebooterConfig
-from pipeline.sources.events import EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig

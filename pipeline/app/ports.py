@@ -23,7 +23,8 @@ from pipeline.settings import (
     SqliteStoreConfig,
     StoreConfig,
 )
-from pipeline.sources.events import EventsSource, EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
+from pipeline.sources.events.source import EventsSource
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kafka.inlet import KafkaInlet

@@ -39,6 +39,7 @@ class EnrichSettings(Strict):
 
 
 def no_newcomers(_host: str) -> Node | None:
+    """A host that no node answers to stays unknown."""
     return None
 
 
