@@ -70,6 +70,6 @@ def _kubernetes(settings: Settings, config: KubernetesClusterConfig, clock: Cloc
     store = KubernetesStore(settings.store, api, config.namespace)
     rebooter = open_rebooter(settings.rebooter, api, clock)
     lease = Lease(api, config.namespace, settings.lease)
-    announcer = KubeAnnouncer(api, config.namespace)
+    announcer = KubeAnnouncer(api, settings.events.namespace or config.namespace)
     beside = [cluster.run, store.run]
     return Site(cluster, store, rebooter, lease, announcer=announcer, companions=beside)

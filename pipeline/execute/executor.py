@@ -16,9 +16,9 @@ from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Int
 from pipeline.execute.admissions import Admissions
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.settings import ExecuteSettings
-from pipeline.execute.store import RescueStore
+from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
-from pipeline.model.rescue import FailReason, Rescue, Status
+from pipeline.model.rescue import CancelReason, FailReason, Rescue, Status
 
 _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
@@ -61,6 +61,7 @@ class Executor:
         rescue is due again when it has come back, so that somebody has to look again after that time.
         """
         now = self._clock.now()
+        await self._give_up_deleted(now)
         self._admissions.begin_round(now)
         self._take_back()
         begun = [
@@ -81,6 +82,17 @@ class Executor:
         if self._advancing:
             await asyncio.wait(self._advancing.values())
         self._advancing.clear()
+
+    async def _give_up_deleted(self, now: datetime) -> None:
+        """Withdraw the rescues that somebody wants deleted; what goes wrong with one is tried again next time."""
+        for rescue in self._store.condemned():
+            if rescue.withdrawn is CancelReason.DELETED:
+                continue
+            try:
+                await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
+            except (TemporaryError, NotFoundError) as error:
+                _log.warning("rescue.not-withdrawn", rescue=rescue.name, error=str(error))
+            self._asleep.pop(rescue.name, None)
 
     async def settle(self) -> None:
         """Return when no step is being taken any more."""
@@ -240,6 +252,13 @@ class Executor:
             return progress.failed(rescue, index, now, FailReason.ATTEMPTS_EXHAUSTED, message)
         doubled = self._settings.retry_first * 2 ** min(attempts - 1, 10)
         return progress.retrying(rescue, index, now + (error.delay or min(doubled, self._settings.retry_longest)))
+
+
+def _deleted(rescue: Rescue, now: datetime) -> Rescue:
+    if rescue.status.ended or rescue.withdrawn is CancelReason.DELETED:
+        return rescue
+    told = f"{rescue.node}: somebody has deleted the rescue"
+    return progress.withdrawn(rescue, now, CancelReason.DELETED, told)
 
 
 def _cordons(rescue: Rescue) -> bool:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from pipeline.clock import Clock, ManualClock
+from pipeline.errors import PermanentError, TemporaryError
 from pipeline.execute.intake import Intake
 from pipeline.execute.leadership import Leadership
 from pipeline.execute.policies import PolicyBook
@@ -112,15 +113,25 @@ class LiveLoop:
 
     async def _execute(self) -> None:
         self._executor = executor = self._executions()
+        cleaning = asyncio.create_task(self._clean_up())
         try:
             await self._work(executor)
         finally:
+            cleaning.cancel()
             if self._leadership.leading:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_GRACE):
                         # No effect is left half asked for.
                         await executor.settle()
             await executor.stop()
+
+    async def _clean_up(self) -> None:
+        while True:
+            await asyncio.sleep(_LONGEST_IDLE.total_seconds())
+            try:
+                await self._store.clean_up(self._clock.now())
+            except (TemporaryError, PermanentError) as error:
+                _log.warning("store.not-cleaned", error=str(error))
 
     async def _work(self, executor: Execution) -> None:
         while not self._finished():
