@@ -18,6 +18,7 @@ from pipeline.execute.actions.standby import StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.succession import Succession
@@ -74,7 +75,9 @@ class World:
         guards: GuardSettings | None = None,
         standby: StandbySettings | None = None,
         clock: ManualClock | None = None,
+        settle: timedelta = timedelta(0),
     ) -> None:
+        """*settle* is how long a rescue waits after its cordon."""
         self.clock = clock or ManualClock(NOON)
         self.cluster = cluster or SimulatedCluster(self.clock, nodes or [gpu_node()], pods)
         self.store: RescueStore = store or MemoryStore()
@@ -82,6 +85,7 @@ class World:
         self.rebooter = rebooter or SimulatedRebooter(self.cluster)
         self.guards = guards or GuardSettings(max_percent=100)
         self.standby = standby or StandbySettings()
+        self.settle = settle
         self.executor = self.new_executor()
 
     def new_executor(self) -> Executor:
@@ -89,7 +93,8 @@ class World:
         recorder = Recorder(self.sink, self.store)
         begin = Succession(self.store, self.cluster, self.guards).begin
         actions = runners(self.cluster, self.rebooter, self.standby, begin)
-        return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock)
+        settings = ExecuteSettings(settle=self.settle)
+        return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock, settings)
 
     async def run(self, until: datetime | None = None) -> None:
         """Let time pass until every rescue has ended, or until *until*; the clock stops where that is."""

@@ -30,7 +30,7 @@ from pipeline.model.plan import (
     SkipReason,
     Uncordon,
 )
-from pipeline.model.rescue import Entry, EventAction, Member, Rescue, Status, StepState
+from pipeline.model.rescue import CancelReason, Entry, EventAction, Member, Rescue, Status, StepState
 from tests.fakes.faults import NOON, fault, line, node_fault, rescue
 
 GOLDEN = Path(__file__).parents[2] / "data" / "saved"
@@ -104,6 +104,7 @@ def _lived() -> Rescue:
         revision=7,
         members=members,
         dry_run=True,
+        withdrawn=CancelReason.DELETED,
     )
 
 
@@ -168,6 +169,11 @@ def test_what_was_saved_once_is_read_for_ever() -> None:
     assert OCCURRENCE.read((GOLDEN / "occurrence.json").read_text()) == _SEEN
 
 
+def test_what_the_first_format_held_is_read_for_ever() -> None:
+    assert RESCUE.read((GOLDEN / "rescue-1.json").read_text()) == replace(_lived(), withdrawn=None)
+    assert OCCURRENCE.read((GOLDEN / "occurrence-1.json").read_text()) == _SEEN
+
+
 def _in(value: Any) -> Iterator[Any]:
     """Every part of the model in a value, itself included."""
     if is_dataclass(value):
@@ -197,7 +203,9 @@ def test_a_key_that_a_later_version_has_added_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param(f'{{"format": {FORMAT + 1}}}', "a later version has saved it, in format 2", id="a later format"),
+        pytest.param(
+            f'{{"format": {FORMAT + 1}}}', f"a later version has saved it, in format {FORMAT + 1}", id="a later format"
+        ),
         pytest.param("{}", "it cannot be read: format: Field required", id="no format"),
         pytest.param("", "it cannot be read: the whole: Invalid JSON", id="nothing"),
         pytest.param('{"format": 1}', "it cannot be read: name: Field required", id="a field is missing"),
