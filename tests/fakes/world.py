@@ -75,9 +75,7 @@ class World:
         guards: GuardSettings | None = None,
         standby: StandbySettings | None = None,
         clock: ManualClock | None = None,
-        settle: timedelta = timedelta(0),
     ) -> None:
-        """*settle* is how long a rescue waits after its cordon."""
         self.clock = clock or ManualClock(NOON)
         self.cluster = cluster or SimulatedCluster(self.clock, nodes or [gpu_node()], pods)
         self.store: RescueStore = store or MemoryStore()
@@ -85,7 +83,7 @@ class World:
         self.rebooter = rebooter or SimulatedRebooter(self.cluster)
         self.guards = guards or GuardSettings(max_percent=100)
         self.standby = standby or StandbySettings()
-        self.settle = settle
+        self.settle = timedelta(0)
         self.executor = self.new_executor()
 
     def new_executor(self) -> Executor:
@@ -95,6 +93,11 @@ class World:
         actions = runners(self.cluster, self.rebooter, self.standby, begin)
         settings = ExecuteSettings(settle=self.settle)
         return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock, settings)
+
+    def settles(self, settle: timedelta) -> None:
+        """From now on rescues wait so long after their cordon."""
+        self.settle = settle
+        self.executor = self.new_executor()
 
     async def run(self, until: datetime | None = None) -> None:
         """Let time pass until every rescue has ended, or until *until*; the clock stops where that is."""

@@ -24,7 +24,7 @@ async def test_a_node_is_cordoned_drained_rebooted_and_returned_when_the_simulat
     report = await bench.run()
     (rescue,) = report.proposed.rescues
     assert (rescue.node, rescue.fault, rescue.policy, rescue.status) == ("gpu-1", "xid 79", "reboots[0]", "Succeeded")
-    # Cordoned at once; two seconds to settle, 30 s of the pod's grace, looked at every 10 s; a minute's waittime; 3 min of boot.
+    # Two seconds to settle, 30 s of the pod's grace, looked at every 10 s; a minute's waittime; 3 min of boot.
     assert steps(rescue) == [
         ("cordon", timedelta(0), timedelta(0), "Succeeded"),
         ("drain", 2 * SECOND, 32 * SECOND, "Succeeded"),
