@@ -11,6 +11,7 @@ from sinks.base import Record
 _STATES = {
     "rescue-planned": "Pending",
     "rescue-held": "Held",
+    "rescue-withdrawn": "Running",
     "rescue-succeeded": "Succeeded",
     "rescue-failed": "Failed",
     "rescue-cancelled": "Cancelled",
@@ -96,7 +97,7 @@ class Board:
             row = replace(row, policy=f"{own['decision']['policy']}[{own['decision']['rule']}]")
         if "step" in own:
             row = replace(row, step=own["step"]["action"])
-        told = action in ("rescue-held", "rescue-failed", "rescue-cancelled")
+        told = action in ("rescue-held", "rescue-withdrawn", "rescue-failed", "rescue-cancelled")
         note = body["event"].get("reason", "") if told else ""
         self.rows[name] = replace(row, state=_STATES[action], time=time, note=note)
 

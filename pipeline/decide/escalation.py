@@ -17,18 +17,15 @@ def takes_over(leader: Rescue, other: Rescue) -> bool:
     """Whether it can still take the other one over: it is open, and no step has started that ends what it can do.
 
     After the reboot has started it is too late, because a fault may be of before or after it; offline is the end too,
-    and so is that it was withdrawn.
-    A cordon or a drain that has started is none: more can follow, under the same name, so that unCordon finds its own
-    cordon. A fault that is known to be of another boot is not cured by what ends this one: a node that somebody has
-    rebooted meanwhile is not rebooted again.
+    and so is that it was withdrawn. A cordon or a drain that has started is none: more can follow, under the same name,
+    so that unCordon finds its own cordon. A fault that is known to be of another boot is not cured by what ends this
+    one: a node that somebody has rebooted meanwhile is not rebooted again.
     """
-    if not may_be_one_boot((*leader.faults, *other.faults)):
+    if leader.status.ended or leader.withdrawn is not None or not may_be_one_boot((*leader.faults, *other.faults)):
         return False
     last = (ActionName.REBOOT, ActionName.UNCORDON, ActionName.OFFLINE)
     steps = zip(leader.plan.actions, leader.steps, strict=True)
-    return not (leader.status.ended or leader.withdrawn) and not any(
-        step.started for action, step in steps if action.name in last
-    )
+    return not any(step.started for action, step in steps if action.name in last)
 
 
 def takes_in(rescue: Rescue, member: Member) -> bool:
@@ -37,12 +34,9 @@ def takes_in(rescue: Rescue, member: Member) -> bool:
     A plan is too late when more than the cordon has started: `escalate` hears it then as that of another fault. One
     that is to be rehearsed only and one that is not don't mix, nor do faults of two boots.
     """
-    if (
-        rescue.status.ended
-        or rescue.withdrawn
-        or len(rescue.members) >= LARGEST
-        or rescue.member(member.name) is not None
-    ):
+    if rescue.status.ended or rescue.withdrawn is not None:
+        return False
+    if len(rescue.members) >= LARGEST or rescue.member(member.name) is not None:
         return False
     if not may_be_one_boot((*rescue.faults, member.fault)):
         return False

@@ -35,7 +35,7 @@ def without_cause(rescue: Rescue, recovery: NodeFault, rescues: Iterable[Rescue]
     over is not among them, nobody can tell.
     """
     together = with_folded(rescue, rescues)
-    if rescue.committed or rescue.withdrawn or rescue.status.ended or len(together) <= len(rescue.folded):
+    if rescue.committed or rescue.status.ended or rescue.withdrawn is not None or len(together) <= len(rescue.folded):
         return False
     asking = (member for one in together for member in one.members if not isinstance(member.decision, Skip))
     return all(_takes_back(recovery, member) for member in asking)

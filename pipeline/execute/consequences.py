@@ -45,14 +45,15 @@ async def in_turn(recordings: Iterable[Recording]) -> None:
 class Consequences:
     """Each call returns when what follows is saved, with what records it; made again after a crash, it follows once.
 
-    One failure has one rescue: what belongs to its family joins it, and merges its plan if none of its steps has
-    started. What comes too late, or is one too many, has a rescue of its own, and the executor decides between the two.
+    One failure has one rescue: what belongs to its family joins it, and merges its plan unless more than the cordon
+    has started. What comes too late, or is one too many, has a rescue of its own, and the executor decides between the
+    two.
     """
 
     def __init__(
         self, store: RescueStore, recorder: Recorder, clock: Clock, settle: timedelta, patience: Patience
     ) -> None:
-        """*settle* is how long a new rescue waits before its first step."""
+        """*settle* is how long a new rescue waits before anything but a cordon."""
         self._store = store
         self._recorder = recorder
         self._clock = clock
@@ -97,7 +98,7 @@ class Consequences:
         )
 
     async def recover(self, recovery: NodeFault) -> list[Recording]:
-        """Give up the rescues that a recovery leaves without cause; those that have begun go on."""
+        """Give up the rescues that a recovery leaves without cause; those that have done more than cordon go on."""
         now, recordings = self._clock.now(), list[Recording]()
 
         def given_up(stored: Rescue) -> Rescue:

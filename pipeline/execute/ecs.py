@@ -27,6 +27,7 @@ _TYPES: Mapping[EventAction, list[str]] = {
     EventAction.RESCUE_PLANNED: ["start"],
     EventAction.RESCUE_HELD: ["info"],
     EventAction.RESCUE_ESCALATED: ["change"],
+    EventAction.RESCUE_WITHDRAWN: ["change"],
     EventAction.RESCUE_SUCCEEDED: ["end"],
     EventAction.RESCUE_FAILED: ["end", "error"],
     EventAction.RESCUE_CANCELLED: ["end"],

@@ -167,21 +167,19 @@ class Executor:
         return True
 
     async def _transition(self, rescue: Rescue) -> None:
-        index = rescue.current
-        if index is None:
-            await self._store.save(progress.succeeded(rescue, self._clock.now()))
-        elif rescue.steps[index].started is None:
-            await self._start(rescue, index)
-        else:
+        index, now = rescue.current, self._clock.now()
+        if index is not None and rescue.steps[index].started is not None:
             outcome = await self._outcome(rescue, index)
             await self._store.save(self._applied(rescue, index, outcome))
+        elif (earliest := progress.earliest(rescue, index, self._settings.settle)) > now:
+            await self._store.save(progress.postponed(rescue, earliest))
+        elif index is None:
+            await self._store.save(progress.succeeded(rescue, now))
+        else:
+            await self._start(rescue, index, now)
 
-    async def _start(self, rescue: Rescue, index: int) -> None:
-        now = self._clock.now()
-        earliest = progress.earliest(rescue, index, self._settings.settle)
-        if earliest is not None and now < earliest:
-            await self._store.save(progress.waiting(rescue, index, earliest, None))
-        elif rescue.plan.actions[index].name in _GENTLE:
+    async def _start(self, rescue: Rescue, index: int, now: datetime) -> None:
+        if rescue.plan.actions[index].name in _GENTLE:
             await self._store.save(progress.started(rescue, index, now))
         elif not self._nodes.synced:
             _log.warning("nodes.not-ready", rescue=rescue.name)
@@ -220,7 +218,7 @@ class Executor:
         except TimeoutError:
             return TemporaryError("no answer in time")
         except NotFoundError as error:
-            return Fail(FailReason.NODE_GONE, f"{rescue.node}: {error}")
+            return _gone(rescue, action.name, error)
         except PermanentError as error:
             return Fail(FailReason.REFUSED, f"{rescue.node}: {error}")
         except Exception as error:
@@ -232,7 +230,7 @@ class Executor:
         now = self._clock.now()
         match outcome:
             case Done(message, details):
-                return progress.done(rescue, index, now, message, details)
+                return progress.done(rescue, index, now, message, details, self._settings.settle)
             case Intend(memo, message):
                 return progress.intended(rescue, index, now, memo, message)
             case Wait(delay, memo):
@@ -266,3 +264,9 @@ def _cordons(rescue: Rescue) -> bool:
     index = rescue.current
     held = rescue.status is Status.HELD
     return not held and index is not None and rescue.plan.actions[index].name is ActionName.CORDON
+
+
+def _gone(rescue: Rescue, action: ActionName, error: NotFoundError) -> Outcome:
+    if rescue.withdrawn is not None and action is ActionName.UNCORDON:
+        return Abandon(rescue.withdrawn, f"{rescue.node} is gone, and nothing is left to undo")
+    return Fail(FailReason.NODE_GONE, f"{rescue.node}: {error}")

@@ -48,7 +48,7 @@ class Intake:
         settle: timedelta = timedelta(0),
         patience: Patience | None = None,
     ) -> None:
-        """*settle* is how long a new rescue waits before its first step."""
+        """*settle* is how long a new rescue waits before anything but a cordon."""
         self._recognition = recognition
         self._policies = policies
         self._incidents = incidents

@@ -12,6 +12,7 @@ from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
 from pipeline.model.plan import ActionName, Plan, Reboot, Uncordon
 from pipeline.model.rescue import (
+    BOOT_ID,
     RECOVERED_AT,
     CancelReason,
     Entry,
@@ -27,6 +28,8 @@ from pipeline.model.rescue import (
 Details = Mapping[str, str | int | bool]
 Guards = tuple[GuardState, ...]
 
+_LAST = (ActionName.UNCORDON, ActionName.OFFLINE)
+
 _FOUND = frozenset({"left_cordoned", UNCORDONED})
 """Details of a step that found another hand on the node; the last one says how the node is left."""
 
@@ -39,7 +42,7 @@ def planned(
     settle: timedelta = timedelta(0),
     earlier: Sequence[Member] = (),
 ) -> Rescue:
-    """A new rescue. Its cordon is due at once, whatever else it begins with when its fault's family has had time to follow.
+    """A new rescue. A cordon is due at once, any other first step when the fault's family has had time to follow.
 
     *earlier* are faults of the same incident that have led to nothing by themselves.
     """
@@ -104,18 +107,26 @@ def prolonged(rescue: Rescue, name: str, first_seen: datetime, last_seen: dateti
     )
 
 
-def earliest(rescue: Rescue, index: int, settle: timedelta) -> datetime | None:
-    """When a step may start at the earliest: a reboot's waittime runs from the end of the step before it.
+def earliest(rescue: Rescue, index: int | None, settle: timedelta) -> datetime:
+    """When a step may start at the earliest or, where *index* is None, the rescue may end.
 
-    All but the cordon waits until the faults that come with its own have had time to follow.
+    All but the cordon waits until the faults that come with its own have had time to follow. So does the end: were a
+    rescue over that only cordons, nobody's unCordon would lift its cordon, whatever plan its family brings. A reboot's
+    waittime runs from the end of the step before it. What was withdrawn is undone at once.
     """
-    action = rescue.plan.actions[index]
-    if action.name is ActionName.CORDON or rescue.steps[index].started is not None:
-        return None
-    if not isinstance(action, Reboot):
-        return rescue.created + settle
+    action = None if index is None else rescue.plan.actions[index]
+    if rescue.withdrawn is not None or (action is not None and action.name is ActionName.CORDON):
+        return rescue.created
+    settled = rescue.created + settle
+    if index is None or not isinstance(action, Reboot):
+        return settled
     before = rescue.steps[index - 1].ended if index else None
-    return (before or rescue.created) + action.waittime
+    return max(settled, (before or rescue.created) + action.waittime)
+
+
+def postponed(rescue: Rescue, until: datetime) -> Rescue:
+    """What comes next may not begin before *until*."""
+    return replace(rescue, due=until)
 
 
 def started(rescue: Rescue, index: int, now: datetime, guards: Guards = ()) -> Rescue:
@@ -146,14 +157,17 @@ def retrying(rescue: Rescue, index: int, until: datetime) -> Rescue:
     return replace(rescue.with_step(index, replace(step, attempts=step.attempts + 1)), due=until)
 
 
-def done(rescue: Rescue, index: int, now: datetime, message: str, details: Details) -> Rescue:
-    """A step reached its purpose; with the last one the rescue has succeeded."""
+def done(
+    rescue: Rescue, index: int, now: datetime, message: str, details: Details, settle: timedelta = timedelta(0)
+) -> Rescue:
+    """A step reached its purpose; with the last one the rescue has succeeded, when it has had time to settle."""
     step = replace(rescue.steps[index], status=Status.SUCCEEDED, ended=now)
     entry = _entry(rescue, index, now, EventAction.STEP_ENDED, message, details=details)
-    after = replace(rescue.with_step(index, step), due=now).noted(entry)
-    if after.current is not None:
+    after = rescue.with_step(index, step).noted(entry)
+    after = replace(after, due=max(now, earliest(after, after.current, settle)))
+    if after.current is not None or after.due > now:
         return after
-    return succeeded(after, now) if after.withdrawn is None else cancelled(after, now, after.withdrawn, message)
+    return succeeded(after, now) if after.withdrawn is None else _undone(after, now, after.withdrawn, message)
 
 
 def succeeded(rescue: Rescue, now: datetime) -> Rescue:
@@ -217,22 +231,41 @@ def recovered(rescue: Rescue, recovery: NodeFault, now: datetime) -> Rescue:
 def withdrawn(
     rescue: Rescue, now: datetime, reason: CancelReason, message: str, details: Details | None = None
 ) -> Rescue:
-    """The rescue is given up; what it has begun is undone first: all that is left of its plan is to uncordon."""
-    if not rescue.begun:
+    """The rescue is given up; what it has begun is undone first: all that is left of its plan is to uncordon.
+
+    The step that it is at is broken off. Not so a reboot that may have been asked for: before anybody knows what comes
+    of it, the node is not given back. Returns the rescue as it is where it has ended or was withdrawn, and where it is
+    about to give the node back, or to take it out for good, by itself: that is brought to its end.
+    """
+    steps = zip(rescue.plan.actions, rescue.steps, strict=True)
+    begun = [(action, step) for action, step in steps if step.started is not None]
+    if rescue.status.ended or rescue.withdrawn is not None or any(action.name in _LAST for action, _ in begun):
+        return rescue
+    if not begun:
         return cancelled(rescue, now, reason, message, details=details)
-    kept = [(action, step) for action, step in zip(rescue.plan.actions, rescue.steps, strict=True) if step.started]
-    done = [(action, step) for action, step in kept if action.name is not ActionName.UNCORDON]
-    steps = [step if step.status.ended else replace(step, status=Status.CANCELLED, ended=now) for _, step in done]
-    plan = replace(rescue.plan, actions=(*(action for action, _ in done), Uncordon()))
+    plan = replace(rescue.plan, actions=(*(action for action, _ in begun), Uncordon()))
     entry = Entry(now, EventAction.RESCUE_WITHDRAWN, message, reason=reason, plan=plan, details=details or {})
-    after = replace(rescue, plan=plan, steps=(*steps, StepState()), withdrawn=reason, due=now)
-    return after.noted(entry)
+    after = replace(rescue, plan=plan, steps=(*(_broken_off(step, now) for _, step in begun), StepState()))
+    return replace(after, status=Status.RUNNING, reason=None, withdrawn=reason, due=now).noted(entry)
+
+
+def _broken_off(step: StepState, now: datetime) -> StepState:
+    asked_for = BOOT_ID in step.memo
+    return step if step.status.ended or asked_for else replace(step, status=Status.CANCELLED, ended=now)
+
+
+def _undone(rescue: Rescue, now: datetime, reason: CancelReason, message: str) -> Rescue:
+    """It was withdrawn, and there is nothing more to undo: why, and how the node is left, is told together."""
+    why = next(entry.message for entry in rescue.journal if entry.action is EventAction.RESCUE_WITHDRAWN)
+    return cancelled(rescue, now, reason, f"{why}; {message}")
 
 
 def abandoned(rescue: Rescue, index: int, now: datetime, reason: CancelReason, message: str) -> Rescue:
-    """A step found that the rescue is no longer wanted."""
-    step = replace(rescue.steps[index], status=Status.CANCELLED, ended=now)
-    return cancelled(rescue.with_step(index, step), now, reason, message)
+    """A step found that the rescue is no longer wanted; one that was withdrawn goes on to undo what it has done."""
+    after = rescue.with_step(index, replace(rescue.steps[index], status=Status.CANCELLED, ended=now))
+    if reason is not rescue.withdrawn:
+        return cancelled(after, now, reason, message)
+    return replace(after, due=now) if after.current is not None else _undone(after, now, reason, message)
 
 
 def _entry(

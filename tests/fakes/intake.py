@@ -52,6 +52,8 @@ class Inside:
     ) -> None:
         self.text, self.settle = policies, settle
         self.world = world or World([gpu_node("gpu-1"), gpu_node("gpu-2")])
+        if self.world.settle != settle:
+            self.world.settles(settle)
         self.policies = PolicyBook(read_policies(parse_documents(policies, "p.yaml")), self.world.cluster)
         self.pauses: list[float] = []
         self.incidents = Incidents(self.world.guards)

@@ -24,6 +24,7 @@ from pipeline.execute.intake import Intake
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.settings import ExecuteSettings
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import load_patterns
 from pipeline.model.node import Node, Pod
@@ -75,6 +76,7 @@ class Site:
             sinks=[FileSinkConfig(type="file", path=Path("unused"))],
             guards=self.guards,
             standby=self.standby,
+            execute=ExecuteSettings(settle=self.settle),
         )
         self.book = PolicyBook(read_policies(parse_documents(self.policies, "p.yaml")), self.cluster)
         incidents = Incidents(self.guards)

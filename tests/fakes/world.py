@@ -18,6 +18,7 @@ from pipeline.execute.actions.standby import StandbyRunner
 from pipeline.execute.actions.uncordon import UncordonRunner
 from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.succession import Succession
@@ -82,6 +83,7 @@ class World:
         self.rebooter = rebooter or SimulatedRebooter(self.cluster)
         self.guards = guards or GuardSettings(max_percent=100)
         self.standby = standby or StandbySettings()
+        self.settle = timedelta(0)
         self.executor = self.new_executor()
 
     def new_executor(self) -> Executor:
@@ -89,7 +91,13 @@ class World:
         recorder = Recorder(self.sink, self.store)
         begin = Succession(self.store, self.cluster, self.guards).begin
         actions = runners(self.cluster, self.rebooter, self.standby, begin)
-        return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock)
+        settings = ExecuteSettings(settle=self.settle)
+        return Executor(self.store, self.cluster, actions, recorder, self.guards, self.clock, settings)
+
+    def settles(self, settle: timedelta) -> None:
+        """From now on rescues wait so long after their cordon."""
+        self.settle = settle
+        self.executor = self.new_executor()
 
     async def run(self, until: datetime | None = None) -> None:
         """Let time pass until every rescue has ended, or until *until*; the clock stops where that is."""

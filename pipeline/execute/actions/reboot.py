@@ -9,11 +9,11 @@ from pipeline.decide.boots import same_boot
 from pipeline.errors import TemporaryError
 from pipeline.execute.actions import proof
 from pipeline.execute.actions.marks import leave, taken_back
-from pipeline.execute.actions.port import Intend, Outcome, Wait
+from pipeline.execute.actions.port import Abandon, Intend, Outcome, Wait
 from pipeline.execute.actions.proof import ASKED_AT, GPUS, INTENDED_AT, POLL, TRIED_AT
 from pipeline.model.node import Node
 from pipeline.model.plan import Reboot
-from pipeline.model.rescue import BOOT_ID, REBOOTED_AT, Rescue, StepState
+from pipeline.model.rescue import BOOT_ID, REBOOTED_AT, CancelReason, EventAction, Rescue, StepState
 from pipeline.rebooters.port import Asked, Rebooter
 
 ASKING = timedelta(seconds=30)
@@ -39,8 +39,8 @@ class RebootRunner:
     async def run(self, reboot: Reboot, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
         """Note the boot id, then ask for the reboot, then wait for boot id, Ready and GPUs.
 
-        Up to the asking, a node that was taken back is left alone. Raises TemporaryError while the node has no boot id
-        that could be noted, or compared before the asking.
+        Up to the asking, a node that was taken back is left alone, and a rescue that was withdrawn asks no more. Raises
+        TemporaryError while the node has no boot id that could be noted, or compared before the asking.
         """
         node = await self._cluster.get_node(rescue.node)
         if BOOT_ID not in step.memo:
@@ -79,11 +79,21 @@ class RebootRunner:
         # the very intent that was saved knows that it has not asked yet.
         if asked is Asked.UNKNOWN and self._intended_here.get(request) != step.memo[_BY]:
             return proof.of_new_boot(node, step.memo, reboot.timeout, now)
+        if rescue.withdrawn is not None:
+            return self._not_asked(rescue, rescue.withdrawn, step, now)
         if taken_back(node, rescue):
             self._intended_here.pop(request, None)
             return await leave(self._cluster, node, rescue)
         _demand_boot_id(node)
         return Wait(POLL, {**step.memo, await self._reboot(node, request): now.isoformat()})
+
+    def _not_asked(self, rescue: Rescue, reason: CancelReason, step: StepState, now: datetime) -> Outcome:
+        """Ask no more. What somebody else may have been asking when it was withdrawn must have arrived first."""
+        mine = self._intended_here.pop(_request(rescue), None) == step.memo[_BY]
+        at = next(entry.time for entry in rescue.journal if entry.action is EventAction.RESCUE_WITHDRAWN)
+        if not mine and now < at + self._asking:
+            return Wait(POLL)
+        return Abandon(reason, f"{rescue.node} was not asked to reboot")
 
     async def _reboot(self, node: Node, request: str) -> str:
         """Ask for the reboot; return under which key of the memo to remember when."""

@@ -50,8 +50,11 @@ class ReplenishRunner:
     async def run(self, action: Uncordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
         """Save that the two change places and by which label; then take the standby's marks off, then the node's.
 
-        The node is last: while our cordon is on it nobody can claim it, and whoever comes after a crash goes on.
+        The node is last: while our cordon is on it nobody can claim it, and whoever comes after a crash goes on. The
+        node of a rescue that was withdrawn has not been healed, and does not go into the reserve.
         """
+        if rescue.withdrawn is not None:
+            return await self._uncordon.run(action, rescue, step, now)
         node = await self._cluster.get_node(rescue.node)
         standby = await look(self._cluster, chosen(rescue))
         exchanged = (

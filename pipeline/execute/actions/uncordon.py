@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pipeline.cluster.port import Cluster
 from pipeline.execute.actions.claims import give_back
-from pipeline.execute.actions.marks import removal
+from pipeline.execute.actions.marks import leave, removal
 from pipeline.execute.actions.port import UNCORDONED, Done, Outcome
 from pipeline.model.node import NodePatch
 from pipeline.model.ownership import CORDONED_BY
@@ -21,11 +21,14 @@ class UncordonRunner:
     async def run(self, action: Uncordon, rescue: Rescue, step: StepState, now: datetime) -> Outcome:
         """Lift our own cordon and take our marks off, in one write; where the cordon is not ours, only the marks.
 
-        The standby of a rescue that was withdrawn goes back into the reserve first, so that a crash in between forgets
-        neither. Marks on a schedulable node show that somebody else has uncordoned it: our own hand takes both off together.
+        Marks on a schedulable node show that somebody else has uncordoned it: our own hand takes both off together. The
+        standby of a rescue that was withdrawn goes back into the reserve first, so that a crash in between forgets
+        neither; a node that was opted out is then left as it is, as by any rescue that is given up.
         """
-        given_back = await give_back(self._cluster, rescue) if rescue.withdrawn else ""
         node = await self._cluster.get_node(rescue.node)
+        if rescue.withdrawn is not None and node.opted_out:
+            return await leave(self._cluster, node, rescue)
+        given_back = await give_back(self._cluster, rescue) if rescue.withdrawn is not None else ""
         owner = node.annotations.get(CORDONED_BY)
         ours = owner == rescue.name
         if marks := removal(node, rescue):

@@ -37,26 +37,27 @@ def for_fault(name: str, found: NodeFault, *actions: Action, priority: int = 10)
 
 
 @pytest.mark.parametrize(
-    ("apart", "given_fault", "begun", "returned"),
+    ("apart", "given_fault", "started", "returned"),
     [
-        pytest.param(1, {}, False, True, id="of one family the worst one's plan decides"),
-        pytest.param(2, {}, False, True, id="two seconds apart is one family"),
-        pytest.param(2.000001, {}, False, False, id="more than that apart is none"),
-        pytest.param(1, {"pci": "0000:5e:00"}, False, False, id="another GPU's fault is another one"),
-        pytest.param(1, {"drill": Drill.REAL}, False, False, id="so is a drill"),
-        pytest.param(1, {}, True, False, id="what has begun has its say"),
+        pytest.param(1, {}, None, True, id="of one family the worst one's plan decides"),
+        pytest.param(2, {}, None, True, id="two seconds apart is one family"),
+        pytest.param(2.000001, {}, None, False, id="more than that apart is none"),
+        pytest.param(1, {"pci": "0000:5e:00"}, None, False, id="another GPU's fault is another one"),
+        pytest.param(1, {"drill": Drill.REAL}, None, False, id="so is a drill"),
+        pytest.param(1, {}, 0, True, id="a cordon that has started changes nothing"),
+        pytest.param(1, {}, 1, False, id="what has done more has its say"),
     ],
 )
 @pytest.mark.parametrize("worse_first", [False, True])
 def test_of_one_family_the_worst_decides_whether_the_node_comes_back(
-    apart: float, given_fault: dict[str, Any], begun: bool, returned: bool, worse_first: bool
+    apart: float, given_fault: dict[str, Any], started: int | None, returned: bool, worse_first: bool
 ) -> None:
-    lesser = for_fault("lesser", node_fault(95, meaning=LESSER), Cordon())
+    lesser = for_fault("lesser", node_fault(95, meaning=LESSER), Cordon(), Drain())
     worse_fault = node_fault(154, meaning=WORSE, time=NOON + timedelta(seconds=apart))
     worse = for_fault("worse", replace(worse_fault, fault=replace(worse_fault.fault, **given_fault)))
     one, other = (worse, lesser) if worse_first else (lesser, worse)
-    if begun:
-        one = one.with_step(0, StepState(Status.RUNNING, started=LATER))
+    if started is not None:
+        one = one.with_step(started, StepState(Status.RUNNING, started=LATER))
     names = [action.name for action in escalate(one, other, LATER).plan.actions]
     assert (ActionName.UNCORDON in names) is returned
 

@@ -12,12 +12,13 @@ from pipeline.decide.escalation import escalate, join, takes_in
 from pipeline.decide.family import LARGEST, lead_of, returned, speaks_for, with_member
 from pipeline.model.fault import CodeMeaning, NodeFault, Severity
 from pipeline.model.plan import Action, ActionName, Cordon, Decision, Drain, Offline, OnTimeout, Plan, Reboot
-from pipeline.model.rescue import Entry, EventAction, HoldReason, Member, Rescue, Status, StepState
+from pipeline.model.rescue import CancelReason, Entry, EventAction, HoldReason, Member, Rescue, Status, StepState
 from tests.fakes.faults import NOON, node_fault, plan, rescue
 from tests.fakes.incidents import HARMLESS, MINUTE, SECOND
 
 LATER = NOON + SECOND
 FORCED = Drain(on_timeout=OnTimeout.FORCE)
+STARTED = StepState(Status.RUNNING, NOON)
 
 
 def of(code: int, severity: Severity = Severity.RESET, **given: Any) -> NodeFault:
@@ -32,6 +33,9 @@ def member(code: int, decision: Decision | None = HARMLESS, times: int = 1, **gi
 def opened(*actions: Action, priority: int = 10, **given: Any) -> Rescue:
     """A rescue that a 48 has opened."""
     return rescue("gpu-1-xid-48", cause=of(48, **given), plan=plan(*actions, policy="of-48", priority=priority))
+
+
+WITHDRAWN = replace(opened().with_step(0, STARTED), withdrawn=CancelReason.DELETED)
 
 
 def names(one: Rescue) -> list[ActionName]:
@@ -98,8 +102,11 @@ def test_of_a_plan_that_says_more_of_an_action_the_higher_priority_counts() -> N
         pytest.param(opened(), plan(), True, id="a plan, before the first step"),
         pytest.param(opened(), HARMLESS, True, id="nothing, before the first step"),
         pytest.param(replace(opened(), status=Status.HELD, reason=HoldReason.MAX_NODES), plan(), True, id="a held one"),
-        pytest.param(opened().with_step(0, StepState(Status.RUNNING, NOON)), plan(), False, id="a plan, too late"),
-        pytest.param(opened().with_step(0, StepState(Status.RUNNING, NOON)), HARMLESS, True, id="nothing, at any time"),
+        pytest.param(opened().with_step(0, STARTED), plan(), True, id="a plan, when only the cordon has started"),
+        pytest.param(opened().with_step(1, STARTED), plan(), False, id="a plan, too late"),
+        pytest.param(opened().with_step(1, STARTED), HARMLESS, True, id="nothing, at any time"),
+        pytest.param(WITHDRAWN, plan(), False, id="a plan, after it was withdrawn"),
+        pytest.param(WITHDRAWN, HARMLESS, False, id="nothing, after it was withdrawn"),
         pytest.param(replace(opened(), status=Status.SUCCEEDED), HARMLESS, False, id="nothing, after the end"),
         pytest.param(opened(), replace(plan(), dry_run=True), False, id="a plan that is to be rehearsed"),
         pytest.param(

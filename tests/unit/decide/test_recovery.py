@@ -109,7 +109,13 @@ def of(found: NodeFault, *others: Member, name: str = "r") -> Rescue:
         pytest.param(
             progress.prolonged(of(verdict(1)), "r", NOON, NOON + 2 * MINUTE), False, id="a verdict seen again after it"
         ),
-        pytest.param(progress.started(of(verdict(1)), 0, NOON), False, id="a verdict, but it has begun"),
+        pytest.param(progress.started(of(verdict(1)), 0, NOON), True, id="a verdict, and it has only cordoned"),
+        pytest.param(progress.started(of(verdict(1)), 1, NOON), False, id="a verdict, but it drains"),
+        pytest.param(
+            progress.withdrawn(progress.started(of(verdict(1)), 0, NOON), NOON, CancelReason.DELETED, ""),
+            False,
+            id="a verdict, but it is withdrawn",
+        ),
         pytest.param(progress.cancelled(of(verdict(1)), NOON, CancelReason.STALE, ""), False, id="and has ended"),
     ],
 )

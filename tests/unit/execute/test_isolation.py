@@ -26,6 +26,8 @@ from tests.fakes.faults import NOON, plan, rescue
 from tests.fakes.sinks import WatchedSink
 from tests.fakes.world import World, gpu_node, runners
 
+AT_ONCE = ExecuteSettings(settle=timedelta(0))
+
 
 def _two(**given: Any) -> World:
     return World([gpu_node("gpu-1"), gpu_node("gpu-2")], **given)
@@ -121,7 +123,7 @@ async def test_a_call_without_an_answer_counts_as_a_temporary_error() -> None:
         Recorder(world.sink, world.store),
         world.guards,
         world.clock,
-        ExecuteSettings(step_timeout=timedelta(milliseconds=20)),
+        ExecuteSettings(settle=timedelta(0), step_timeout=timedelta(milliseconds=20)),
     )
     await _plan_two(world)
     await world.executor.tick()
@@ -146,7 +148,8 @@ class Answering:
 
 def _over(world: World, action: Any) -> Executor:
     recorder = Recorder(world.sink, world.store)
-    return Executor(world.store, world.cluster, {ActionName.CORDON: action}, recorder, world.guards, world.clock)
+    actions = {ActionName.CORDON: action}
+    return Executor(world.store, world.cluster, actions, recorder, world.guards, world.clock, AT_ONCE)
 
 
 async def test_a_call_that_hangs_keeps_no_other_rescue_waiting() -> None:
@@ -195,10 +198,7 @@ async def test_a_defect_of_an_action_is_told_and_tried_again_later() -> None:
             return Done("cordoned")
 
     world = _two()
-    recorder = Recorder(world.sink, world.store)
-    world.executor = Executor(
-        world.store, world.cluster, {ActionName.CORDON: Broken()}, recorder, world.guards, world.clock
-    )
+    world.executor = _over(world, Broken())
     await _plan_two(world)
     with capture_logs() as logs:
         await world.run()

@@ -1,15 +1,19 @@
-"""The driver takes its verdict back, Xid 154 to 0: what has not begun is given up, the next verdict is another one."""
+"""The driver takes its verdict back, Xid 154 to 0: a cordon is undone, the next verdict is another one."""
 
 import asyncio
 from datetime import timedelta
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from pipeline.decide.guards import GuardSettings
 from pipeline.execute import progress
 from pipeline.execute.records import records
 from pipeline.execute.store_memory import MemoryStore
+from pipeline.model.node import Pod
+from pipeline.model.ownership import CORDONED_BY
 from pipeline.model.rescue import CancelReason, HoldReason, Rescue, Status
+from sinks.schema import record_schema
 from tests.fakes.faults import NOON
 from tests.fakes.intake import OFF_THE_BUS, REBOOT_79, Inside
 from tests.fakes.killing import KilledError, Killer, KillingSink, KillingStore
@@ -21,6 +25,7 @@ REBOOT_154 = REBOOT_79.replace('["79"]', '["79", "154"]')
 REHEARSED = REBOOT_154.replace("spec:", "spec:\n  dryRun: true")
 OTHER = "0000:5e:00"
 HELD, FOLDED = (Status.HELD, HoldReason.MAX_NODES), (Status.CANCELLED, CancelReason.FOLDED)
+SCHEMA = Draft202012Validator(record_schema())
 RECOVERED = [(Status.CANCELLED, CancelReason.RECOVERED)]
 
 
@@ -71,11 +76,43 @@ async def test_a_rescue_that_is_pending_is_given_up(policies: str) -> None:
     assert not inside.world.cluster.nodes()["gpu-1"].unschedulable
 
 
-async def test_a_rescue_that_has_begun_goes_on() -> None:
-    inside = Inside(REBOOT_154)
+async def test_a_rescue_that_has_only_cordoned_is_withdrawn_and_its_node_is_given_back() -> None:
+    inside = Inside(REBOOT_154, settle=SETTLE)
     await inside.take(REBOOT)
     await inside.world.executor.tick()
-    assert inside.rescue().begun
+    assert inside.world.cluster.nodes()["gpu-1"].unschedulable
+    await inside.take(NONE, NOON + SECOND)
+    assert (inside.rescue().status, inside.rescue().withdrawn) == (Status.RUNNING, CancelReason.RECOVERED)
+    await inside.world.executor.tick()
+    node = inside.world.cluster.nodes()["gpu-1"]
+    assert (ends(inside), node.unschedulable, CORDONED_BY in node.annotations) == (RECOVERED, False, False)
+    assert inside.told("action")[-5:] == [
+        "fault-skipped", "rescue-withdrawn", "step-started", "step-ended", "rescue-cancelled",
+    ]  # fmt: skip
+    *_, withdrawn, _, _, cancelled = inside.world.sink.records
+    assert cancelled.document["message"] == f"{withdrawn.document['message']}; gpu-1 is schedulable again"
+    assert [
+        error.message for record in inside.world.sink.records for error in SCHEMA.iter_errors(record.document)
+    ] == []
+
+
+async def test_a_verdict_that_comes_while_the_cordon_is_undone_has_a_rescue_of_its_own() -> None:
+    inside = Inside(REBOOT_154, settle=SETTLE)
+    await inside.take(REBOOT)
+    await inside.world.executor.tick()
+    await inside.take(NONE, NOON + SECOND)
+    await inside.take(RESET, NOON + SECOND * 1.5)
+    await inside.world.run()
+    assert [status for status, _ in ends(inside)] == [Status.CANCELLED, Status.SUCCEEDED]
+    assert len(inside.world.cluster.reboots) == 1
+    assert not inside.world.cluster.nodes()["gpu-1"].unschedulable
+
+
+async def test_a_rescue_that_does_more_than_cordon_goes_on() -> None:
+    inside = Inside(REBOOT_154, World([gpu_node("gpu-1")], [Pod("team", "train-0", "gpu-1", owner="Job")]))
+    await inside.take(REBOOT)
+    await inside.world.executor.tick()
+    assert inside.rescue().committed
     await inside.take(NONE, NOON + SECOND)
     assert inside.told("reason")[-1] == "recovered"
     await inside.world.run()
@@ -206,11 +243,11 @@ class SharedStore(MemoryStore):
         return await super().save(rescue)
 
 
-async def test_a_rescue_that_another_process_lets_begin_meanwhile_goes_on() -> None:
+async def test_a_rescue_that_another_process_lets_begin_meanwhile_is_withdrawn() -> None:
     inside = full(store=SharedStore())
     await inside.take(RESET)
     await inside.take(NONE, NOON + SECOND)
-    assert (inside.rescue().status, inside.rescue().begun) == (Status.RUNNING, True)
+    assert (inside.rescue().begun, inside.rescue().withdrawn) == (True, CancelReason.RECOVERED)
     assert inside.told("action").count("rescue-cancelled") == 0
 
 
