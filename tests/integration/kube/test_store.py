@@ -266,8 +266,8 @@ async def test_replicas_that_note_one_occurrence_at_once_span_the_time_of_all(
 # What cannot be read.
 
 
-async def damage(api: KubeApi, namespace: str, name: str = NAME, **status: object) -> Object:
-    return await api.patch(f"{path(namespace, name=name)}/status", {"status": status})
+async def damage(api: KubeApi, namespace: str, status: Object) -> Object:
+    return await api.patch(f"{path(namespace)}/status", {"status": status})
 
 
 @pytest.mark.parametrize(
@@ -278,20 +278,20 @@ async def damage(api: KubeApi, namespace: str, name: str = NAME, **status: objec
     ],
 )
 async def test_a_rescue_that_cannot_be_read_is_told_of_once_counted_and_skipped(
-    store: KubernetesStore, rescue_api: KubeApi, namespace: str, edit: dict[str, object], told: str
+    store: KubernetesStore, rescue_api: KubeApi, namespace: str, edit: Object, told: str
 ) -> None:
     saved = await store.save(started(await store.create(rescue()), 0, NOON))
     good = await store.create(rescue("another", "gpu-2"))
     with capture_logs() as logs:
-        await damage(rescue_api, namespace, **edit)
+        await damage(rescue_api, namespace, edit)
         await forgets(store, NAME)
-        await damage(rescue_api, namespace, count=2)
+        await damage(rescue_api, namespace, {"count": 2})
         assert await store.fetch(NAME) is None
         assert await store.create(rescue()) is not None
     assert [log["error"].startswith(told) for log in logs if log["event"] == "rescue.unreadable"] == [True]
     assert list(store.all()) == [good]
     assert UNREADABLE_RESCUES._value.get() == 1
-    await damage(rescue_api, namespace, state="Running", format=FORMAT, count=1)
+    await damage(rescue_api, namespace, {"state": "Running", "format": FORMAT, "count": 1})
     found = await store.fetch(NAME)
     assert found is not None
     assert replace(found, revision=saved.revision) == saved
