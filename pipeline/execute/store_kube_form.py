@@ -48,7 +48,7 @@ def with_status(rescue: Rescue, namespace: str) -> Object:
     """Return what replaces the status of the rescue's object, if that is still at the rescue's revision."""
     told = _told(_RESCUE, rescue)
     status = {key: value for key, value in told.items() if key not in _NEVER_CHANGES}
-    if rescue.current is not None and rescue.begun:
+    if rescue.current is not None and rescue.begun and not rescue.status.ended:
         status["step"] = rescue.plan.actions[rescue.current].name
     version = str(rescue.revision)
     return _object("Rescue", rescue.name, namespace, resourceVersion=version) | {"status": status}

@@ -1,6 +1,7 @@
 """What the watches over rescues and occurrences tell, and what of it the store's cache shows."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from pipeline.model.rescue import Rescue
 from pipeline.telemetry import UNREADABLE_RESCUES
 
 _log = structlog.get_logger()
+_DELETIONS = 10_000
+"""How many deletions are remembered, so that the answer to an earlier write, which may come late, shows nothing."""
 
 
 class SeenRescues:
@@ -31,6 +34,7 @@ class SeenRescues:
         self.guarded: dict[str, None] = {}
         self.over: dict[str, None] = {}
         self.doubted: asyncio.Queue[str] = asyncio.Queue()
+        self._deletions: OrderedDict[str, int] = OrderedDict()
         # Those that cannot be read, and whether they have not ended.
         self._unreadable: dict[str, bool] = {}
 
@@ -52,7 +56,7 @@ class SeenRescues:
     def changed(self, found: Seen) -> None:
         """Show an object, unless something newer shows."""
         known = self._cache.get(found.name)
-        if known is not None and known.revision > found.revision:
+        if self._is_deleted(found.name, found.revision) or (known is not None and known.revision > found.revision):
             return
         if found.rescue is None:
             self._is_unreadable(found)
@@ -65,19 +69,24 @@ class SeenRescues:
 
     def deleted(self, found: Seen) -> None:
         """Forget an object, unless there is a newer one of its name."""
+        self._deletions[found.name] = found.revision
+        if len(self._deletions) > _DELETIONS:
+            self._deletions.popitem(last=False)
         known = self._cache.get(found.name)
         if known is None or known.revision <= found.revision:
             self.gone(found.name)
 
     def made(self, created: Rescue) -> None:
         """Show a rescue that we have created."""
-        self._mark(created.name, True)
-        self.saved(created)
+        if not self._is_deleted(created.name, created.revision):
+            self._mark(created.name, True)
+            self.saved(created)
 
     def saved(self, rescue: Rescue) -> None:
         """Show a rescue as it was saved."""
-        self.over.pop(rescue.name, None)
-        self.over.update(dict.fromkeys(self._cache.show(rescue)))
+        if not self._is_deleted(rescue.name, rescue.revision):
+            self.over.pop(rescue.name, None)
+            self.over.update(dict.fromkeys(self._cache.show(rescue)))
 
     def gone(self, name: str) -> None:
         """Forget the rescue of that name: it is deleted."""
@@ -85,6 +94,9 @@ class SeenRescues:
         self._mark(name, False)
         self.over.pop(name, None)
         self._is_readable(name)
+
+    def _is_deleted(self, name: str, revision: int) -> bool:
+        return revision <= self._deletions.get(name, 0)
 
     def _mark(self, name: str, guarded: bool) -> None:
         if guarded:
