@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInputError
+from pipeline.execute.saved import FORMAT
 from pipeline.execute.store_file import StoreFile
 from pipeline.execute.store_lock import InUseError
 from pipeline.execute.store_sqlite import SqliteStore
@@ -135,7 +136,7 @@ def _overwritten(path: Path) -> None:
         pytest.param(_other_database, "is a database of something else; name another file", id="another database"),
         pytest.param(_later, "is the store of a later version of gpu-rescue; use that version", id="a later layout"),
         pytest.param(
-            _with_content('{"format": 2}'),
+            _with_content(f'{{"format": {FORMAT + 1}}}'),
             "is the store of a later version of gpu-rescue; use that version",
             id="a later format",
         ),
