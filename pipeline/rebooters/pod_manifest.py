@@ -30,7 +30,7 @@ SIGTERM, because the shutdown that it asks for sends that, and may hang afterwar
 
 
 def pod(name: str, node: Node, request: str, config: PodRebooterConfig, now: datetime) -> Object:
-    """Return it as JSON: bound to the node whatever its taints, and run once."""
+    """Return it as JSON: bound to the node whatever its taints, run once, and in no need of the node's pod network."""
     told = {
         "PROC": "/proc",
         "BOOT_ID": node.boot_id,
@@ -48,6 +48,7 @@ def pod(name: str, node: Node, request: str, config: PodRebooterConfig, now: dat
     spec: Object = {
         "nodeName": node.name,
         "hostPID": True,
+        "hostNetwork": True,
         "restartPolicy": "Never",
         "tolerations": [{"operator": "Exists"}],
         "activeDeadlineSeconds": _seconds(config.valid + config.patience) + 60,

@@ -171,30 +171,9 @@ def _by(*namespaces: dict[str, str]) -> dict[str, object]:
         pytest.param("drain", {"force": True}, 'put it in quotes: "true"', id="a flag that is no text"),
         pytest.param("drain", {"gpuPodsOnly": True}, 'put it in quotes: "true"', id="another flag that is no text"),
         pytest.param("drain", {"namespaces": {"x": "evict"}}, "valid list", id="namespaces that are no list"),
-        pytest.param("drain", _by({"name": "X", "mode": "evict"}), "like training-*", id="no name of a namespace"),
-        pytest.param("drain", _by({"name": "x?", "mode": "evict"}), "like training-*", id="another wildcard"),
-        pytest.param("drain", _by({"name": "x" * 64, "mode": "evict"}), "like training-*", id="too long a name"),
         pytest.param("drain", _by({"name": "x"}), "Field required", id="no mode"),
         pytest.param("drain", _by({"name": "x", "mode": "wait"}), "'waitForCompletion'", id="an unknown mode"),
-        pytest.param("drain", _by({"name": "x", "mode": "deleteAfter"}), "needs `after`", id="deleteAfter nothing"),
-        pytest.param(
-            "drain", _by({"name": "x", "mode": "evict", "after": "1min"}), "goes with deleteAfter", id="a time to evict"
-        ),
-        pytest.param(
-            "drain", _by({"name": "x", "mode": "deleteAfter", "after": "0s"}), "more than 0s", id="deleteAfter 0s"
-        ),
-        pytest.param(
-            "drain",
-            _by({"name": "x", "mode": "deleteAfter", "after": "20min"}),
-            "x: after 20min is never reached, waittime is 20min",
-            id="deleteAfter the waittime",
-        ),
-        pytest.param(
-            "drain",
-            _by({"name": "a*", "mode": "evict"}, {"name": "ab*", "mode": "waitForCompletion"}),
-            "ab* is never reached, because a* stands before it",
-            id="a namespace behind all of its kind",
-        ),
+        pytest.param("drain", _by({"name": "X", "mode": "evict"}), "like training-*", id="no name of a namespace"),
         pytest.param("reboot", {"unCordon": "yes"}, "'true' or 'false'", id="no flag"),
         pytest.param("reboot", {"timeout": "0s"}, "more than 0s", id="no time for the proof"),
         pytest.param("reboot", {"waittime": "30days1s"}, "more than 30day", id="one second too long"),
