@@ -54,7 +54,7 @@ mutants: $(MUTANTS)/.ready  ## every way to change a decision, and whether a tes
 	$(MUTANTS)/bin/mutmut run
 	$(MUTANTS)/bin/python -m docs.mutation
 
-services: $(VENV)/.ready  ## real Kafka and Elasticsearch, in the background, on free ports
+services: $(VENV)/.ready  ## real Kafka, Elasticsearch and Kubernetes, in the background, on free ports
 	@$(BIN)/python -m tests.services start
 
 services-stop: $(VENV)/.ready  ## end what `make services` started

@@ -30,11 +30,11 @@ _NOISE = (
 )
 
 
-def messages(count: int, began: datetime = _LONG_AGO) -> Iterator[bytes]:
+def messages(count: int, began: datetime = _LONG_AGO, faults_every: int = _FAULTS_EVERY) -> Iterator[bytes]:
     """Yield lines of 2,000 nodes, always the same ones but for their time, which goes on from *began*."""
     chance = random.Random(7)
     for number in range(count):
-        fault = number % _FAULTS_EVERY == 0 or number >= count - PARTITIONS
+        fault = number % faults_every == 0 or number >= count - PARTITIONS
         text = _FAULT if fault else chance.choice(_NOISE)
         host = HOSTS[chance.randrange(len(HOSTS) - PARTITIONS)]
         if number >= count - PARTITIONS:

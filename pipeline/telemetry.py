@@ -13,7 +13,14 @@ SET_ASIDE = Counter("gpu_rescue_set_aside", "Messages of which nothing could be 
 FAULTS = Counter("gpu_rescue_faults", "Lines recognised as faults.", ["kind", "placement"])
 SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reason"])
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
+EVENTS = Counter(
+    "gpu_rescue_events", "Events about nodes: written, failed (not taken), dropped (too many).", ["outcome"]
+)
 UNKNOWN_DRIVER_LINES = Counter("gpu_rescue_unknown_driver_lines", "NVIDIA driver lines that no pattern knew.")
+UNREADABLE_RESCUES = Gauge(
+    "gpu_rescue_unreadable_rescues",
+    "Rescues that have not ended and cannot be read: damaged by hand, or saved by a later version.",
+)
 FREE_STANDBYS = Gauge("gpu_rescue_free_standbys", "Warm standbys that could be put into service now.")
 RELOADS = Counter("gpu_rescue_reloads", "Files read again after a change.", ["files", "outcome"])
 SPOOLED_RECORDS = Gauge("gpu_rescue_spooled_records", "Records on the disk that their sink has not taken.", ["spool"])

@@ -1,7 +1,7 @@
 """The entries of a rule's `actions`, as an operator writes them: a name, and attributes that are text.
 
 The attributes of drain and reboot are those of the RescuePolicy resource; deleteEmptyDirData and force are kubectl's
-(`kubectl drain --delete-emptydir-data --force`), onTimeout and timeout are ours.
+(`kubectl drain --delete-emptydir-data --force`), the others are ours.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from pipeline.decide.namespaces import NamespaceSpec, check
 from pipeline.decide.nodeselector import text
 from pipeline.documents import Strict
 from pipeline.durations import Duration, format_duration
@@ -76,6 +77,20 @@ class DrainAttributes(Strict):
         description="Whether pods with an emptyDir are evicted too; nearly every training pod mounts /dev/shm as one.",
     )
     force: Flag = Field("false", description="Whether pods that no controller would bring back are evicted too.")
+    namespaces: list[NamespaceSpec] = Field(
+        [], description="Namespaces whose pods leave otherwise; the first that matches counts. Others are evicted."
+    )
+    gpu_pods_only: Flag = Field(
+        "false",
+        alias="gpuPodsOnly",
+        description="Whether only pods that ask for GPUs (nvidia.com/gpu, nvidia.com/mig-*) are moved. The others "
+        "stay, and a reboot ends their containers without notice or grace.",
+    )
+
+    @model_validator(mode="after")
+    def _every_namespace_counts(self) -> "DrainAttributes":
+        check(self.namespaces, self.waittime)
+        return self
 
 
 class RebootAttributes(Strict):
@@ -117,7 +132,14 @@ class DrainSpec(Strict):
     def action(self) -> Action:
         """The action of the plan."""
         told = self.attribute
-        return Drain(told.waittime, told.on_timeout, told.delete_empty_dir_data == "true", told.force == "true")
+        return Drain(
+            told.waittime,
+            told.on_timeout,
+            told.delete_empty_dir_data == "true",
+            told.force == "true",
+            tuple(spec.rule for spec in told.namespaces),
+            told.gpu_pods_only == "true",
+        )
 
 
 class RebootSpec(Strict):

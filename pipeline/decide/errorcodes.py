@@ -121,10 +121,24 @@ def may_both_match(one: Selector, other: Selector) -> bool:
     )
 
 
+def covers(one: Selector, other: Selector) -> bool:
+    """Whether *one* matches every code that *other* matches; what class a code is of is the catalogue's to say."""
+    if isinstance(one, ClassSelector) or isinstance(other, ClassSelector):
+        return one == other
+    return (
+        (one.kind, one.code) == (other.kind, other.code)
+        and one.subcode in (None, other.subcode)
+        and one.recovery in (None, other.recovery)
+        and one.word in (None, other.word)
+    )
+
+
 def _worded(text: str, selector: Selector, word: str) -> Selector:
     nvlink5 = isinstance(selector, CodeSelector) and (selector.kind, selector.code) in _WORDED_XIDS
     if not isinstance(selector, CodeSelector) or not (nvlink5 or selector.kind == "sxid"):
         raise ValueError(f"{text!r}: only the NVLink5 Xids {_NVLINK5[0]} to {_NVLINK5[-1]} and SXids have such a word")
+    if selector.word is not None:
+        raise ValueError(f"{text!r} has two words of the driver; name one of them")
     try:
         return replace(selector, word=DriverWord(word.lower().replace("-", "")))
     except ValueError:

@@ -16,7 +16,8 @@ from pipeline.model.rescue import Entry, EventAction, Member, Rescue, StepState
 def takes_over(leader: Rescue, other: Rescue) -> bool:
     """Whether it can still take the other one over: it is open, and no step has started that ends what it can do.
 
-    After the reboot has started it is too late, because a fault may be of before or after it; offline is the end too.
+    After the reboot has started it is too late, because a fault may be of before or after it; offline is the end too,
+    and so is that it was withdrawn.
     A cordon or a drain that has started is none: more can follow, under the same name, so that unCordon finds its own
     cordon. A fault that is known to be of another boot is not cured by what ends this one: a node that somebody has
     rebooted meanwhile is not rebooted again.
@@ -25,21 +26,28 @@ def takes_over(leader: Rescue, other: Rescue) -> bool:
         return False
     last = (ActionName.REBOOT, ActionName.UNCORDON, ActionName.OFFLINE)
     steps = zip(leader.plan.actions, leader.steps, strict=True)
-    return not leader.status.ended and not any(step.started for action, step in steps if action.name in last)
+    return not (leader.status.ended or leader.withdrawn) and not any(
+        step.started for action, step in steps if action.name in last
+    )
 
 
 def takes_in(rescue: Rescue, member: Member) -> bool:
     """Whether a fault of its incident can become one more member, with its plan, where it has one, merged.
 
-    A plan is too late when a step has started: `escalate` hears it then as that of another fault. One that is to be
-    rehearsed only and one that is not don't mix, nor do faults of two boots.
+    A plan is too late when more than the cordon has started: `escalate` hears it then as that of another fault. One
+    that is to be rehearsed only and one that is not don't mix, nor do faults of two boots.
     """
-    if rescue.status.ended or len(rescue.members) >= LARGEST or rescue.member(member.name) is not None:
+    if (
+        rescue.status.ended
+        or rescue.withdrawn
+        or len(rescue.members) >= LARGEST
+        or rescue.member(member.name) is not None
+    ):
         return False
     if not may_be_one_boot((*rescue.faults, member.fault)):
         return False
     plan = member.decision
-    return not isinstance(plan, Plan) or (not rescue.begun and plan.dry_run == rescue.plan.dry_run)
+    return not isinstance(plan, Plan) or (not rescue.committed and plan.dry_run == rescue.plan.dry_run)
 
 
 def join(rescue: Rescue, member: Member, now: datetime) -> Rescue:
@@ -71,7 +79,7 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
 
     Faults of one family are one fault, told several times (48, 63, 94, 154): of these only the worst one's plan has a
     say in that. Such rescues come from two replicas that saw one half each of an incident, and *first* gets the members
-    of *second*, unless it has begun. Otherwise `count` and `first_seen` stay *first*'s own.
+    of *second*, unless more than its cordon has started. Otherwise `count` and `first_seen` stay *first*'s own.
 
     Where one of them may not reboot again (`Plan.limit`), the other one doesn't either.
 
@@ -84,7 +92,7 @@ def escalate(first: Rescue, second: Rescue, now: datetime) -> Rescue:
         return first
     if not takes_over(first, second):
         raise ConflictError(f"rescue {first.name} cannot take over {second.name} any more")
-    one_family = not first.begun and same_family(first, second) and _agree(first, second)
+    one_family = not first.committed and same_family(first, second) and _agree(first, second)
     merged = first
     for member in second.members if one_family else ():
         merged = merged if merged.member(member.name) is not None else with_member(merged, member, now)

@@ -54,6 +54,10 @@ class NodeSelector(Strict):
         """Whether some node could be picked by both."""
         return any(_compatible(mine, theirs) for mine in self._ways() for theirs in other._ways())
 
+    def covers(self, other: "NodeSelector") -> bool:
+        """Whether it picks every node that the other picks."""
+        return all(any(mine.items() <= theirs.items() for mine in self._ways()) for theirs in other._ways())
+
     def _ways(self) -> list[dict[str, str]]:
         """The sets of labels, each of which is enough to be picked."""
         if self.operator is Operator.ALL:

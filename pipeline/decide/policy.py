@@ -175,6 +175,7 @@ def _rules(policy: RescuePolicy, document: Document) -> list[Rule]:
             codes, where = tuple(spec.error_code), spec.node_selector
             name, dry_run = policy.metadata.name, policy.spec.dry_run
             rules.append(Rule(name, index, spec.priority, actions, codes, where, spec.repeat, dry_run))
+    complaints += _second_globals(rules, document)
     if complaints:
         raise BadInputError(*complaints)
     return rules
@@ -183,4 +184,10 @@ def _rules(policy: RescuePolicy, document: Document) -> list[Rule]:
 def _placed(error: PreconditionError, document: Document, rule: int) -> Iterator[Complaint]:
     for problem in error.problems:
         place = document.where(("spec", "rules", rule, "actions", problem.action))
-        yield Complaint(place, str(problem))
+        yield Complaint(place, f"spec.rules.{rule}.actions.{problem.action}: {problem}")
+
+
+def _second_globals(rules: Iterable[Rule], document: Document) -> Iterator[Complaint]:
+    for rule in [rule for rule in rules if rule.is_global][1:]:
+        problem = f"spec.rules.{rule.index}: a second global rule, which would never be met"
+        yield Complaint(document.where(("spec", "rules", rule.index)), problem, "keep one of them")

@@ -28,14 +28,14 @@ def tells_of_recovery(fault: NodeFault, settings: GuardSettings, now: datetime, 
 
 
 def without_cause(rescue: Rescue, recovery: NodeFault, rescues: Iterable[Rescue]) -> bool:
-    """Whether nothing is done yet, and all that the rescue is about are verdicts which the recovery takes back.
+    """Whether nothing but a cordon is done yet, and all that it is about are verdicts which the recovery takes back.
 
     Any other fault that leads to a plan keeps it: the driver takes back its verdict, not what it said beside it. The
     faults of those that it took over are its own to cure; *rescues* are those of its node, and where one that it took
     over is not among them, nobody can tell.
     """
     together = with_folded(rescue, rescues)
-    if rescue.begun or rescue.status.ended or len(together) <= len(rescue.folded):
+    if rescue.committed or rescue.withdrawn or rescue.status.ended or len(together) <= len(rescue.folded):
         return False
     asking = (member for one in together for member in one.members if not isinstance(member.decision, Skip))
     return all(_takes_back(recovery, member) for member in asking)

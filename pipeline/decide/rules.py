@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations, groupby
 
 from pipeline.decide.errorcodes import Selector, code_of, may_both_match
@@ -55,18 +56,24 @@ class Rule:
         """Sorts rules into the order in which they win."""
         return -self.priority, -self.specificity, self.policy, self.index
 
-    def judge(self, fault: NodeFault, unknown: UnknownCodes, history: History) -> tuple[bool, str]:
-        """Whether the rule matches the fault, and why, in words that follow on `it`."""
-        code = code_of(fault)
-        speaks, about = self.speaks_of(code, unknown), self._about(code, unknown)
+    def judge(
+        self, fault: NodeFault, of_code: tuple[bool, str], unknown: UnknownCodes, history: History
+    ) -> tuple[bool, str]:
+        """Whether the rule matches the fault, and why, in words that follow on `it`; *of_code* is that of its code."""
+        speaks, about = of_code
         if speaks and self.selector is not None:
             speaks, where = _judge_node(fault, self.selector)
             about = f"{about}, {where}"
         if not speaks or self.repeat is None:
             return speaks, about
+        code = code_of(fault)
         seen = history.times(fault, self.repeat.within, lambda other: self._same(code, other, unknown))
         often, told = self.repeat.judge(seen)
         return often, f"{about}, {told}"
+
+    def judge_code(self, code: Code, unknown: UnknownCodes) -> tuple[bool, str]:
+        """Whether the rule is about this code, on whichever nodes, and why, in words that follow on `it`."""
+        return self.speaks_of(code, unknown), self._about(code, unknown)
 
     def speaks_of(self, code: Code, unknown: UnknownCodes) -> bool:
         """Whether the rule is about this code, on whichever nodes."""
@@ -125,11 +132,12 @@ class PolicySet:
             given.append(BUILT_IN)
         self.rules = tuple(given)
         """The rules in the order in which they win: priority, specificity, policy name, index; the built-in last."""
-        self._counting = tuple(rule for rule in given if rule.repeat is not None)
         self.standby = tuple(standby)
         """The warm standby policies."""
         self.dry_run = dry_run
         """Whether every plan is only rehearsed."""
+        # Faults are of few codes, and what every rule says to one of them is long.
+        self._judged = lru_cache(self._judge_code)
 
     def rehearsed(self) -> "PolicySet":
         """Return the same policies, all of whose plans are only rehearsed."""
@@ -137,10 +145,8 @@ class PolicySet:
 
     def counted(self, fault: NodeFault, unknown: UnknownCodes = UnknownCodes.RECORD) -> bool:
         """Whether some rule with `repeat` speaks of this fault's code, so that its occurrences are to be remembered."""
-        if not self._counting:
-            return False
-        code = code_of(fault)
-        return any(rule.speaks_of(code, unknown) for rule in self._counting)
+        judged = zip(self.rules, self._judged(code_of(fault), unknown), strict=True)
+        return any(speaks for rule, (speaks, _) in judged if rule.repeat is not None)
 
     def choose(
         self, fault: NodeFault, unknown: UnknownCodes = UnknownCodes.RECORD, history: History = _NOTHING
@@ -151,8 +157,8 @@ class PolicySet:
         """
         winner: Rule | None = None
         considered = []
-        for rule in self.rules:
-            matched, why = rule.judge(fault, unknown, history)
+        for rule, of_code in zip(self.rules, self._judged(code_of(fault), unknown), strict=True):
+            matched, why = rule.judge(fault, of_code, unknown, history)
             if matched and winner is not None:
                 why += f"; rule {winner.index} of policy {winner.policy} comes first"
             elif matched:
@@ -160,6 +166,9 @@ class PolicySet:
                 why += "; it is the first that matches"
             considered.append(Considered(rule.policy, rule.index, rule.priority, matched, f"It {why}."))
         return winner, tuple(considered)
+
+    def _judge_code(self, code: Code, unknown: UnknownCodes) -> tuple[tuple[bool, str], ...]:
+        return tuple(rule.judge_code(code, unknown) for rule in self.rules)
 
     def ties(self) -> Mapping[str, tuple[str, ...]]:
         """Return, by policy name, the ties that only names and indices decide, a sentence each.

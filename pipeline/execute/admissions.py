@@ -23,23 +23,37 @@ class Admissions:
         self._nodes = nodes
         self._guards = guards
         self._turn = asyncio.Lock()
+        # Those that were let through, and count although the store does not show it yet.
+        self._starting: dict[str, Rescue] = {}
         # Why the breaker has held rescues in this round: those behind them in the queue need not ask.
         self._full: set[tuple[bool, str | None]] = set()
         self.begin_round(now)
 
     def begin_round(self, now: datetime) -> None:
         """Look at everything anew."""
-        self._company = Company(self._store, self._nodes, self._guards, now)
+        self._company = Company(self._store, self._nodes, self._guards, now, self._starting)
         self._full.clear()
 
     async def ask(self, rescue: Rescue, index: int, now: datetime) -> bool:
         """Ask whether a step may start, and save the answer; return whether the rescue is held.
 
-        One at a time: a rescue that was let through must count before the next one asks.
+        One at a time: a rescue that was let through must count before the next one asks. It does so while that is
+        being saved; of many that fail at the same moment, none waits for the saves of the others.
         """
         async with self._turn:
             rescue = await self._gathered(rescue, now)
-            return self._queues(rescue) or await self._answered(rescue, index, now)
+            if self._queues(rescue):
+                return True
+            answer = self._admit(rescue, now)
+            if not isinstance(answer, Go):
+                return await self._refused(rescue, answer, now)
+            started = progress.started(rescue, index, now, () if rescue.begun else answer.guards)
+            self._starting[rescue.name] = started
+        try:
+            await self._store.save(started)
+        finally:
+            del self._starting[rescue.name]
+        return False
 
     async def _gathered(self, rescue: Rescue, now: datetime) -> Rescue:
         """Before the first step, take over what else has come up on the node: a family of faults is rescued as one."""
@@ -51,10 +65,8 @@ class Admissions:
                 await self._fold(other, rescue.name, now)
         return self._store.get(rescue.name) or rescue
 
-    async def _answered(self, rescue: Rescue, index: int, now: datetime) -> bool:
-        match self._admit(rescue, now):
-            case Go(guards):
-                await self._store.save(progress.started(rescue, index, now, () if rescue.begun else guards))
+    async def _refused(self, rescue: Rescue, answer: Hold | Cancel | Fold, now: datetime) -> bool:
+        match answer:
             case Hold(reason, message, details) as hold:
                 if rescue.status is not Status.HELD or rescue.reason != reason:
                     guards = self._states(rescue, now)

@@ -1,6 +1,6 @@
 """Who bears on a rescue that asks for admission: looked up for all who ask, and again when something has changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pipeline.cluster.port import NodeCache
@@ -18,20 +18,28 @@ class Company:
     What has ended before the round shows only what was seen, which does not change any more.
     """
 
-    def __init__(self, store: RescueStore, nodes: NodeCache, guards: GuardSettings, now: datetime) -> None:
-        """*now* is when the round begins."""
+    def __init__(
+        self,
+        store: RescueStore,
+        nodes: NodeCache,
+        guards: GuardSettings,
+        now: datetime,
+        starting: Mapping[str, Rescue],
+    ) -> None:
+        """*now* is when the round begins; *starting* are those that were let through, as they are about to be saved."""
         self._store = store
+        self._starting = starting
         self._nodes = nodes
         self._guards = guards
         self._now = now
         self._past: dict[bool, Sharing] = {}
         self._fleet: tuple[int, Fleet] | None = None
-        self._present: tuple[int, Sequence[Rescue]] | None = None
+        self._present: tuple[object, Sequence[Rescue]] | None = None
         self._censuses: dict[bool, tuple[Sequence[Rescue], Fleet, Census]] = {}
 
     def of(self, rescue: Rescue) -> list[Rescue]:
         """Return the open rescues, those that ended lately, and all of the rescue's node."""
-        together = (*self._rescues(), *self._store.on_node(rescue.node))
+        together = (*self._store.on_node(rescue.node), *self._rescues())
         return list({other.name: other for other in together}.values())
 
     def census(self, dry_run: bool) -> Census:
@@ -46,10 +54,11 @@ class Company:
         return known[2]
 
     def _rescues(self) -> Sequence[Rescue]:
-        generation = self._store.generation
-        if self._present is None or self._present[0] != generation:
+        moment = self._store.generation, frozenset(self._starting)
+        if self._present is None or self._present[0] != moment:
             lately = self._store.ended_since(self._now - CACHE_LAG)
-            self._present = generation, (*self._store.open(), *lately)
+            rescues = (self._starting.get(rescue.name, rescue) for rescue in self._store.open())
+            self._present = moment, (*rescues, *lately)
         return self._present[1]
 
     def _known_fleet(self) -> Fleet:

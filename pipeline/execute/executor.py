@@ -58,7 +58,7 @@ class Executor:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
 
         A step that takes longer than *longest*, in real time, is not waited for: it goes on beside later ticks, and its
-        rescue is due again when it has come back.
+        rescue is due again when it has come back, so that somebody has to look again after that time.
         """
         now = self._clock.now()
         self._admissions.begin_round(now)
@@ -71,7 +71,16 @@ class Executor:
         self._advancing.update((task.get_name(), task) for task in begun)
         await self._wait(begun, longest)
         idle = (rescue for rescue in self._store.open() if rescue.name not in self._advancing)
-        return min(map(self._due, idle), default=None)
+        again = [now + longest] if self._advancing and longest is not None else []
+        return min([*map(self._due, idle), *again], default=None)
+
+    async def stop(self) -> None:
+        """Break off every step that is being taken: whoever acts next goes on from what is saved."""
+        for task in self._advancing.values():
+            task.cancel()
+        if self._advancing:
+            await asyncio.wait(self._advancing.values())
+        self._advancing.clear()
 
     async def settle(self) -> None:
         """Return when no step is being taken any more."""
@@ -131,7 +140,7 @@ class Executor:
         rescue = self._store.get(name)
         if rescue is None:
             return False
-        if not await self._recorder.try_journal(rescue) and rescue.status.ended:
+        if not _cordons(rescue) and not await self._recorder.try_journal(rescue) and rescue.status.ended:
             self._sleep(name, self._settings.retry_first)
         rescue = self._store.get(name)
         if rescue is None or rescue.status.ended or rescue.due > self._clock.now():
@@ -157,7 +166,7 @@ class Executor:
 
     async def _start(self, rescue: Rescue, index: int) -> None:
         now = self._clock.now()
-        earliest = progress.earliest(rescue, index)
+        earliest = progress.earliest(rescue, index, self._settings.settle)
         if earliest is not None and now < earliest:
             await self._store.save(progress.waiting(rescue, index, earliest, None))
         elif rescue.plan.actions[index].name in _GENTLE:
@@ -231,3 +240,10 @@ class Executor:
             return progress.failed(rescue, index, now, FailReason.ATTEMPTS_EXHAUSTED, message)
         doubled = self._settings.retry_first * 2 ** min(attempts - 1, 10)
         return progress.retrying(rescue, index, now + (error.delay or min(doubled, self._settings.retry_longest)))
+
+
+def _cordons(rescue: Rescue) -> bool:
+    """Whether the cordon is what comes next, and nothing stands in its way: that goes before all that is told of it."""
+    index = rescue.current
+    held = rescue.status is Status.HELD
+    return not held and index is not None and rescue.plan.actions[index].name is ActionName.CORDON

@@ -1,19 +1,19 @@
 """Runs intake and execution together: by the wall clock over live streams, by the log's own time over one that ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
 
 from pipeline.clock import Clock, ManualClock
-from pipeline.cluster.port import NodeCache
 from pipeline.execute.intake import Intake
+from pipeline.execute.leadership import Leadership
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.reading import Reading
 from pipeline.execute.rehearsal import Execution
-from pipeline.execute.reload import Reload
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause, Replay, latest_stamp
 from pipeline.execute.store import RescueStore
 from pipeline.model.line import LogLine
@@ -22,16 +22,19 @@ from pipeline.sources.port import Delivery, Source
 
 _log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
-_SHORTEST_IDLE = timedelta(milliseconds=200)
-_LONGEST_STEP = timedelta(seconds=1)
+_LOOK = timedelta(milliseconds=200)
+_LONGEST_REST = 0.2
+_LONGEST_STEP = timedelta(milliseconds=20)
 _GRACE = 10.0
 _LOOK_AHEAD = 10_000
+
+Companion = Callable[[], Coroutine[None, None, None]]
 
 Taken = tuple[tuple[LogLine, ...], Delivery]
 
 
 class LiveLoop:
-    """The wall clock: streams are read side by side while the executor works, from when the nodes are known on.
+    """The wall clock: streams are read side by side, from when nodes and rescues are known on, and who leads executes.
 
     It ends when it is cancelled, or when every stream has ended and every open rescue is held before it has begun, or
     for a fault of the fabric. Another one that has begun goes on by itself when what it waits for has come; its node
@@ -42,19 +45,26 @@ class LiveLoop:
         self,
         sources: Sequence[Source],
         intake: Intake,
-        executor: Execution,
+        executions: Callable[[], Execution],
         store: RescueStore,
-        nodes: NodeCache,
+        known: Callable[[], bool],
         policies: PolicyBook,
         clock: Clock,
-        reloads: Sequence[Reload] = (),
+        leadership: Leadership,
+        companions: Sequence[Companion] = (),
     ) -> None:
-        self._reloads = reloads
+        """*executions* gives a new one each time that this process begins to lead: it remembers nothing of the last.
+
+        *known* says whether nodes and policies are complete. *companions* run beside all this, whoever leads.
+        """
+        self._companions = companions
+        self._executions = executions
+        self._executor: Execution | None = None
+        self._leadership = leadership
         self._readings = [Reading(source, intake, clock) for source in sources]
         self._intake = intake
-        self._executor = executor
         self._store = store
-        self._nodes = nodes
+        self._nodes_known = known
         self._policies = policies
         self._clock = clock
         self._ended = 0
@@ -64,34 +74,36 @@ class LiveLoop:
 
         Each of the two as far as ten seconds allow.
         """
-        self._intake.restore()
         try:
             async with asyncio.TaskGroup() as tasks:
-                aside = [tasks.create_task(reload.run()) for reload in self._reloads]
+                aside = [tasks.create_task(companion()) for companion in self._companions]
+                await self._known("rescues", lambda: self._store.synced)
+                self._intake.restore()
                 aside.append(tasks.create_task(self._sweep()))
                 for reading in self._readings:
                     tasks.create_task(self._read(reading))
-                await self._execute()
+                await self._leadership.lead(self._execute)
                 for task in aside:
                     task.cancel()
         finally:
             await self._leave()
 
     async def _read(self, reading: Reading) -> None:
-        await self._nodes_known()
+        # Until then a host may look unknown, and its fault be lost.
+        await self._known("nodes and policies", self._nodes_known)
         await reading.run()
         self._ended += 1
 
-    async def _nodes_known(self) -> None:
-        """Return when the node cache is complete: until then a host may look unknown, and its fault be lost."""
+    async def _known(self, what: str, synced: Callable[[], bool]) -> None:
+        """Return when a cache is complete."""
         waits = False
         while True:
-            if self._nodes.synced:
+            if synced():
                 return
             if not waits:
-                _log.warning("reading.waits", why="the nodes of the cluster are not known yet")
+                _log.warning("reading.waits", why=f"the {what} of the cluster are not known yet")
             waits = True
-            await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
+            await asyncio.sleep(_LOOK.total_seconds())
 
     async def _sweep(self) -> None:
         while True:
@@ -99,15 +111,29 @@ class LiveLoop:
             await self._intake.sweep()
 
     async def _execute(self) -> None:
+        self._executor = executor = self._executions()
+        try:
+            await self._work(executor)
+        finally:
+            if self._leadership.leading:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_GRACE):
+                        # No effect is left half asked for.
+                        await executor.settle()
+            await executor.stop()
+
+    async def _work(self, executor: Execution) -> None:
         while not self._finished():
             # Asked for before the tick, so that a rescue saved during the tick is not slept over.
             changed = asyncio.ensure_future(self._store.changed())
             try:
                 await self._policies.report()
-                due = await self._executor.tick(_LONGEST_STEP)
+                began = time.monotonic()
+                due = await executor.tick(_LONGEST_STEP)
+                # A new rescue is seen at once; but of the processor no more than half is for looking.
+                await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST))
                 idle = min(due - self._clock.now(), _LONGEST_IDLE) if due else _LONGEST_IDLE
-                await asyncio.sleep(_SHORTEST_IDLE.total_seconds())
-                await asyncio.wait({changed}, timeout=max(idle - _SHORTEST_IDLE, timedelta(0)).total_seconds())
+                await asyncio.wait({changed}, timeout=max(idle, timedelta(0)).total_seconds())
             finally:
                 changed.cancel()
 
@@ -118,14 +144,11 @@ class LiveLoop:
     async def _leave(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
-                # No effect is left half asked for.
-                await self._executor.settle()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
                 for reading in self._readings:
                     await reading.settle()
                 await self._intake.flush()
-                await self._executor.record_rest()
+                if self._executor is not None:
+                    await self._executor.record_rest()
         unrecorded = sum(len(rescue.journal) - rescue.recorded for rescue in self._store.all())
         if unrecorded:
             _log.error("records.unwritten", count=unrecorded)

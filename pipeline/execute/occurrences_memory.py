@@ -46,16 +46,22 @@ class OccurrenceIndex:
                 self._by_key.setdefault(key, {})[occurrence.name] = None
         return self._forget()
 
+    def forget(self, name: str) -> None:
+        """Remember the occurrence of that name no more, if there is one."""
+        occurrence = self._all.pop(name, None)
+        if occurrence is None:
+            return
+        for key in _keys(occurrence.gpu):
+            names = self._by_key[key]
+            del names[name]
+            if not names:
+                del self._by_key[key]
+
     def _forget(self) -> list[str]:
-        forgotten = []
+        forgotten: list[str] = []
         while self._all and (len(self._all) > self._limit or self._is_over(next(iter(self._all.values())))):
-            name, occurrence = self._all.popitem(last=False)
-            forgotten.append(name)
-            for key in _keys(occurrence.gpu):
-                names = self._by_key[key]
-                del names[name]
-                if not names:
-                    del self._by_key[key]
+            forgotten.append(next(iter(self._all)))
+            self.forget(forgotten[-1])
         return forgotten
 
     def _is_over(self, occurrence: Occurrence) -> bool:

@@ -10,7 +10,7 @@ from pipeline.decide.wording import names
 from pipeline.execute.actions.port import UNCORDONED
 from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
-from pipeline.model.plan import Plan, Reboot
+from pipeline.model.plan import ActionName, Plan, Reboot, Uncordon
 from pipeline.model.rescue import (
     RECOVERED_AT,
     CancelReason,
@@ -39,7 +39,7 @@ def planned(
     settle: timedelta = timedelta(0),
     earlier: Sequence[Member] = (),
 ) -> Rescue:
-    """A new rescue, due when the faults that come with its own have had time to follow.
+    """A new rescue. Its cordon is due at once, whatever else it begins with when its fault's family has had time to follow.
 
     *earlier* are faults of the same incident that have led to nothing by themselves.
     """
@@ -55,7 +55,7 @@ def planned(
         cause=cause,
         plan=plan,
         created=now,
-        due=now + settle,
+        due=now if plan.actions[0].name is ActionName.CORDON else now + settle,
         first_seen=cause.time,
         last_seen=cause.time,
         steps=tuple(StepState() for _ in plan.actions),
@@ -104,11 +104,16 @@ def prolonged(rescue: Rescue, name: str, first_seen: datetime, last_seen: dateti
     )
 
 
-def earliest(rescue: Rescue, index: int) -> datetime | None:
-    """When a step may start at the earliest: a reboot's waittime runs from the end of the step before it."""
+def earliest(rescue: Rescue, index: int, settle: timedelta) -> datetime | None:
+    """When a step may start at the earliest: a reboot's waittime runs from the end of the step before it.
+
+    All but the cordon waits until the faults that come with its own have had time to follow.
+    """
     action = rescue.plan.actions[index]
-    if not isinstance(action, Reboot) or rescue.steps[index].started is not None:
+    if action.name is ActionName.CORDON or rescue.steps[index].started is not None:
         return None
+    if not isinstance(action, Reboot):
+        return rescue.created + settle
     before = rescue.steps[index - 1].ended if index else None
     return (before or rescue.created) + action.waittime
 
@@ -146,7 +151,9 @@ def done(rescue: Rescue, index: int, now: datetime, message: str, details: Detai
     step = replace(rescue.steps[index], status=Status.SUCCEEDED, ended=now)
     entry = _entry(rescue, index, now, EventAction.STEP_ENDED, message, details=details)
     after = replace(rescue.with_step(index, step), due=now).noted(entry)
-    return after if after.current is not None else succeeded(after, now)
+    if after.current is not None:
+        return after
+    return succeeded(after, now) if after.withdrawn is None else cancelled(after, now, after.withdrawn, message)
 
 
 def succeeded(rescue: Rescue, now: datetime) -> Rescue:
@@ -204,7 +211,22 @@ def recovered(rescue: Rescue, recovery: NodeFault, now: datetime) -> Rescue:
         f"{rescue.node}: nothing is done any more, because the driver has taken its verdict on {device_of(recovery)} "
         f"back: {line.kind} {line.code} at {at}: {line.message}"
     )
-    return cancelled(rescue, now, CancelReason.RECOVERED, message, details={RECOVERED_AT: at})
+    return withdrawn(rescue, now, CancelReason.RECOVERED, message, {RECOVERED_AT: at})
+
+
+def withdrawn(
+    rescue: Rescue, now: datetime, reason: CancelReason, message: str, details: Details | None = None
+) -> Rescue:
+    """The rescue is given up; what it has begun is undone first: all that is left of its plan is to uncordon."""
+    if not rescue.begun:
+        return cancelled(rescue, now, reason, message, details=details)
+    kept = [(action, step) for action, step in zip(rescue.plan.actions, rescue.steps, strict=True) if step.started]
+    done = [(action, step) for action, step in kept if action.name is not ActionName.UNCORDON]
+    steps = [step if step.status.ended else replace(step, status=Status.CANCELLED, ended=now) for _, step in done]
+    plan = replace(rescue.plan, actions=(*(action for action, _ in done), Uncordon()))
+    entry = Entry(now, EventAction.RESCUE_WITHDRAWN, message, reason=reason, plan=plan, details=details or {})
+    after = replace(rescue, plan=plan, steps=(*steps, StepState()), withdrawn=reason, due=now)
+    return after.noted(entry)
 
 
 def abandoned(rescue: Rescue, index: int, now: datetime, reason: CancelReason, message: str) -> Rescue:

@@ -7,6 +7,8 @@ import json
 from datetime import datetime
 from hashlib import blake2s
 
+import orjson
+
 from pipeline.execute.ecs import (
     FAULTS,
     Json,
@@ -46,7 +48,7 @@ def records(rescue: Rescue) -> list[Record]:
 
 def _of_entry(rescue: Rescue, number: int, entry: Entry, then: Known) -> Record:
     told = (entry.time.isoformat(), entry.action, entry.step, entry.reason, entry.message, rescue.dry_run)
-    record_id = f"{rescue.name}/{number}/{_digest(repr(told))}"
+    record_id = f"{rescue.name}/{number}/{_digest(repr(told).encode())}"
     started = _started(rescue, number, entry)
     own = {
         "fault": fault_part(then.about),
@@ -70,8 +72,8 @@ def _of_entry(rescue: Rescue, number: int, entry: Entry, then: Known) -> Record:
     return Record(record_id, entry.time, body)
 
 
-def _digest(told: str) -> str:
-    return blake2s(told.encode(), digest_size=4).hexdigest()
+def _digest(told: bytes) -> str:
+    return blake2s(told, digest_size=4).hexdigest()
 
 
 def _started(rescue: Rescue, number: int, entry: Entry) -> datetime | None:
@@ -109,14 +111,13 @@ def skip_records(name: str, found: NodeFault, skip: Skip, known: Known | None = 
     """
     fault = found.fault
     seen = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: {fault.message}"
-    member = Member(name, found, 1, found.time, found.time, skip)
-    own = present(incident=incident_part(known) if known else None)
-    why = {**own, "decision": decision_part(skip)}
+    parts = _parts(Member(name, found, 1, found.time, found.time, skip), known)
+    why = {**parts, "decision": decision_part(skip)}
     detected = event("", EventAction.FAULT_DETECTED, 0)
     skipped = event("", EventAction.FAULT_SKIPPED, 1, str(skip.reason))
     return [
-        _without_rescue(member, found.time, seen, "detected", detected, own),
-        _without_rescue(member, found.time, skip.detail, str(skip.reason), skipped, why),
+        _without_rescue(f"{name}/detected", found, found.time, seen, detected, parts),
+        _without_rescue(f"{name}/{skip.reason}", found, found.time, skip.detail, skipped, why),
     ]
 
 
@@ -126,14 +127,25 @@ def repeat_record(member: Member, known: Known | None = None) -> Record:
     fault = found.fault
     message = f"{fault.kind} {fault.code} on {found.node or 'an unnamed node'}: seen {count} times"
     part = event("", EventAction.FAULT_REPEATED, count, start=member.first_seen, end=member.last_seen)
-    own = present(incident=incident_part(known) if known else None)
-    return _without_rescue(member, member.last_seen, message, f"repeated/{count}", part, own)
+    what = f"{member.name}/repeated/{count}"
+    return _without_rescue(what, found, member.last_seen, message, part, _parts(member, known))
 
 
-def _without_rescue(member: Member, time: datetime, message: str, what: str, event_part: Json, own: Json) -> Record:
+def _parts(member: Member, known: Known | None) -> Json:
+    parts = {"fault": fault_part(member), "node": node_part(member.fault)}
+    return {**parts, "incident": incident_part(known)} if known else parts
+
+
+def _without_rescue(what: str, found: NodeFault, time: datetime, message: str, event_part: Json, own: Json) -> Record:
     """No journal keeps what was told, so that the id has a digest of all of it."""
-    found = member.fault
-    parts = {"fault": fault_part(member), "node": node_part(found), **own}
-    body = {**document(time, found.node, message, event_part, parts), "log": log_part(found.fault)}
-    record_id = f"{member.name}/{what}/{_digest(json.dumps(body, sort_keys=True))}"
+    body = {**document(time, found.node, message, event_part, own), "log": log_part(found.fault)}
+    record_id = f"{what}/{_digest(_canonical(body))}"
     return Record(record_id, time, {**body, "event": {**event_part, "id": record_id}})
+
+
+def _canonical(body: Json) -> bytes:
+    try:
+        return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # Numbers beyond 64 bits, say.
+        return json.dumps(body, sort_keys=True).encode()

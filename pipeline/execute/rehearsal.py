@@ -6,11 +6,15 @@ never counts for the breaker, and no rehearsed rescue takes over a real one or w
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pipeline.execute.actions.marks import signature
 from pipeline.execute.store import RescueStore
+from pipeline.model.node import Node, NodePatch
+from pipeline.model.plan import ActionName
+from pipeline.model.rescue import Rescue, Status
 
 
 class Execution(Protocol):
@@ -20,12 +24,16 @@ class Execution(Protocol):
         """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
 
         A step that takes longer than *longest*, in real time, is not waited for: it goes on beside later ticks, and its
-        rescue is due again when it has come back.
+        rescue is due again when it has come back, so that somebody has to look again after that time.
         """
         ...
 
     async def settle(self) -> None:
         """Return when no step is being taken any more."""
+        ...
+
+    async def stop(self) -> None:
+        """Break off every step that is being taken: whoever acts next goes on from what is saved."""
         ...
 
     async def record_rest(self) -> None:
@@ -35,6 +43,19 @@ class Execution(Protocol):
 
 class Stage(Protocol):
     """A copy of the cluster on which is rehearsed."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether it knows the nodes."""
+        ...
+
+    def nodes(self) -> Mapping[str, Node]:
+        """All its nodes, by name."""
+        ...
+
+    def edit_node(self, name: str, patch: NodePatch) -> Node:
+        """Change a node of the copy, whatever its version."""
+        ...
 
     def put_back(self, node: str) -> None:
         """Have the machine of a node be again as the real one is."""
@@ -56,6 +77,10 @@ class SideBySide:
         """Return when none of them takes a step any more."""
         await asyncio.gather(*(execution.settle() for execution in self._executions))
 
+    async def stop(self) -> None:
+        """Break off what each of them does."""
+        await asyncio.gather(*(execution.stop() for execution in self._executions))
+
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
         for execution in self._executions:
@@ -68,6 +93,8 @@ class Rehearsal:
     So cordons add up there as they would, and the breaker is rehearsed as well. A reboot is another matter: no later
     fault comes out of the boot that was simulated, but out of that in which the real machine still is. When the last
     rescue of a node has ended, its machine is as the real one again, or every later one would look older than its boot.
+
+    A copy is gone with its process; the next one cordons on its own copy again what an open rehearsal has cordoned.
     """
 
     def __init__(self, rescues: RescueStore, executor: Execution, stage: Stage) -> None:
@@ -76,9 +103,12 @@ class Rehearsal:
         self._executor = executor
         self._stage = stage
         self._before: set[str] = set()
+        self._resumed = False
 
     async def tick(self, longest: timedelta | None = None) -> datetime | None:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none."""
+        if not self._resumed and self._stage.synced:
+            self._resume()
         before = self._before | self._busy()
         due = await self._executor.tick(longest)
         self._before = self._busy()
@@ -90,12 +120,25 @@ class Rehearsal:
         """Return when no step is being rehearsed any more."""
         await self._executor.settle()
 
+    async def stop(self) -> None:
+        """Break off what is being rehearsed."""
+        await self._executor.stop()
+
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
         await self._executor.record_rest()
 
     def _busy(self) -> set[str]:
         return {rescue.node for rescue in self._rescues.open()}
+
+    def _resume(self) -> None:
+        self._resumed = True
+        nodes = self._stage.nodes()
+        for rescue in self._rescues.open():
+            node = nodes.get(rescue.node)
+            if node is not None and not node.unschedulable and _has_cordoned(rescue):
+                marks = signature(rescue.name, rescue.created)
+                self._stage.edit_node(rescue.node, NodePatch(unschedulable=True, annotations=marks))
 
 
 class Drills:
@@ -129,7 +172,21 @@ class Drills:
         if self._executor is not None:
             await self._executor.settle()
 
+    async def stop(self) -> None:
+        """Break off the drills."""
+        if self._executor is not None:
+            await self._executor.stop()
+
     async def record_rest(self) -> None:
         """Make every journal safe, waiting for the sinks: the end of the run."""
         if self._drills.unfinished():
             await (self._executor or self._prepare()).record_rest()
+
+
+def _has_cordoned(rescue: Rescue) -> bool:
+    done = {
+        action.name
+        for action, step in zip(rescue.plan.actions, rescue.steps, strict=True)
+        if step.status is Status.SUCCEEDED
+    }
+    return ActionName.CORDON in done and ActionName.UNCORDON not in done

@@ -14,8 +14,8 @@ class ExecuteSettings(Strict):
 
     settle: Duration = Field(
         FAMILY,
-        description="How long a new rescue waits before its first step, so that the faults of its family, which follow "
-        "within two seconds, join it.",
+        description="How long a new rescue waits after its cordon, so that the faults of its family, which follow within "
+        "two seconds, join it.",
     )
     hold_poll: Duration = Field(timedelta(seconds=30), description="How often a held rescue asks whether it may go on.")
     step_timeout: Duration = Field(

@@ -17,9 +17,22 @@ class RescueStore(Protocol):
     sets.
     """
 
+    async def reach(self) -> str:
+        """Return in a few words where rescues are kept; raise what says why they cannot be."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+    @property
+    def synced(self) -> bool:
+        """Whether the cache shows all that the store holds, as it does from the start where nobody else writes."""
+        ...
+
     @property
     def generation(self) -> int:
-        """A number that grows with each create and save that the cache shows."""
+        """A number that grows with each create, save and deletion that the cache shows."""
         ...
 
     def get(self, name: str) -> Rescue | None:
@@ -54,6 +67,20 @@ class RescueStore(Protocol):
         """Return the rescues that have ended at *moment* or later, oldest first."""
         ...
 
+    def condemned(self) -> Sequence[Rescue]:
+        """Return the open rescues that somebody wants deleted (`kubectl delete rescue`), oldest first.
+
+        They are to be given up and undone; `clean_up` lets go of each when it has ended and its records are safe.
+        """
+        ...
+
+    async def clean_up(self, now: datetime) -> None:
+        """Delete for good what need not be kept any more; for the one replica that executes, every few seconds.
+
+        A store that is one process's own does so by itself. May raise TemporaryError.
+        """
+        ...
+
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue and return it with its revision; return the one that is there, if the name is taken."""
         ...
@@ -67,7 +94,7 @@ class RescueStore(Protocol):
         ...
 
     async def changed(self) -> None:
-        """Return after the next create or save, whoever made it."""
+        """Return after the next create, save or deletion, whoever made it."""
         ...
 
     def occurrence(self, name: str) -> Occurrence | None:

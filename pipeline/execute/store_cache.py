@@ -25,6 +25,7 @@ class StoreCache:
         self._by_node: dict[str, Sequence[Rescue]] = {}
         self._open: dict[str, None] = {}
         self._unrecorded: dict[str, None] = {}
+        self._condemned: dict[str, None] = {}
         # Oldest end first, in whatever order they are shown: clocks jump, and others write, too.
         self._ended: list[tuple[datetime, str]] = []
         self._changed = asyncio.Event()
@@ -32,8 +33,13 @@ class StoreCache:
         self._occurrences = OccurrenceIndex()
 
     @property
+    def synced(self) -> bool:
+        """Always: a store that others write as well knows better."""
+        return True
+
+    @property
     def generation(self) -> int:
-        """How many creates and saves there were."""
+        """How many changes there were."""
         return self._generation
 
     def get(self, name: str) -> Rescue | None:
@@ -61,6 +67,10 @@ class StoreCache:
         lately = self._ended[bisect_left(self._ended, (moment, "")) :]
         return self._oldest_first(name for _, name in lately)
 
+    def condemned(self) -> Sequence[Rescue]:
+        """Return the open rescues that somebody wants deleted, oldest first."""
+        return self._oldest_first(name for name in self._condemned if name in self._open)
+
     async def changed(self) -> None:
         """Return after the next create or save."""
         await self._changed.wait()
@@ -78,6 +88,9 @@ class StoreCache:
         known = self._rescues.get(saved.name)
         if known is not None and known.revision >= saved.revision:
             return []
+        if known is not None and known.status.ended and not saved.status.ended:
+            # Another of the same name, made since that one was deleted.
+            self.forget(saved.name)
         self._rescues[saved.name] = saved
         self._by_node[saved.node] = _with(self.on_node(saved.node), saved)
         if not saved.status.ended:
@@ -89,14 +102,36 @@ class StoreCache:
             self._unrecorded[saved.name] = None
         else:
             self._unrecorded.pop(saved.name, None)
-        self._generation += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._wake()
         return self._forget_oldest()
+
+    def condemn(self, name: str) -> None:
+        """Show of a rescue that somebody wants it deleted; it is `forget` that shows that it is."""
+        if name not in self._condemned:
+            self._condemned[name] = None
+            self._wake()
+
+    def forget(self, name: str) -> None:
+        """Show no more of a rescue: it is deleted."""
+        self._open.pop(name, None)
+        self._unrecorded.pop(name, None)
+        if name in self._rescues:
+            self._ended = [one for one in self._ended if one[1] != name]
+            self._drop(name)
+            self._wake()
+
+    def ended_before(self, moment: datetime) -> Sequence[str]:
+        """Return the names of those that ended before *moment* and whose records are safe, oldest end first."""
+        before = self._ended[: bisect_left(self._ended, (moment, ""))]
+        return [name for _, name in before if name not in self._unrecorded]
 
     def show_occurrence(self, occurrence: Occurrence) -> list[str]:
         """Show an occurrence; one of its name spans the time of both. Return the names of those forgotten."""
         return self._occurrences.put(occurrence)
+
+    def forget_occurrence(self, name: str) -> None:
+        """Show no more of an occurrence: it is deleted."""
+        self._occurrences.forget(name)
 
     def _oldest_first(self, names: Iterable[str]) -> list[Rescue]:
         return sorted((self._rescues[name] for name in names), key=_age)
@@ -107,9 +142,18 @@ class StoreCache:
         forgotten = [one for one in oldest if one[1] not in self._unrecorded]
         for one in forgotten:
             self._ended.remove(one)
-            gone = self._rescues.pop(one[1])
-            self._by_node[gone.node] = tuple(rescue for rescue in self.on_node(gone.node) if rescue is not gone)
+            self._drop(one[1])
         return [name for _, name in forgotten]
+
+    def _drop(self, name: str) -> None:
+        self._condemned.pop(name, None)
+        gone = self._rescues.pop(name)
+        self._by_node[gone.node] = tuple(rescue for rescue in self.on_node(gone.node) if rescue is not gone)
+
+    def _wake(self) -> None:
+        self._generation += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 def _age(rescue: Rescue) -> tuple[datetime, str]:

@@ -1,6 +1,7 @@
 """The store's twin in memory: for the embedded run, dry runs and tests, with the same compare-and-set."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from pipeline.errors import ConflictError, NotFoundError
 from pipeline.execute.store_cache import StoreCache
@@ -21,6 +22,9 @@ class MemoryStore(StoreCache):
     async def fetch(self, name: str) -> Rescue | None:
         """Return the same as `get`: nothing lags here."""
         return self.get(name)
+
+    async def clean_up(self, now: datetime) -> None:
+        """There is nothing to do: what the cache forgets is gone."""
 
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue, or return the one that has its name."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic
@@ -76,6 +77,9 @@ class SqliteStore(StoreCache):
     async def fetch(self, name: str) -> Rescue | None:
         """Return the same as `get`: nobody else writes the file, and what it holds shows."""
         return self.get(name)
+
+    async def clean_up(self, now: datetime) -> None:
+        """There is nothing to do: what the cache forgets, the file does with the next write."""
 
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue, or return the one that has its name."""

@@ -34,6 +34,18 @@ class StoreView:
         self._store = store
         self._shows = shows
 
+    async def reach(self) -> str:
+        """Tell what the store itself tells."""
+        return await self._store.reach()
+
+    async def close(self) -> None:
+        """The store is its owner's to close."""
+
+    @property
+    def synced(self) -> bool:
+        """Whether the store shows all that it holds."""
+        return self._store.synced
+
     @property
     def generation(self) -> int:
         """The store's own, which grows with the others' rescues too."""
@@ -66,6 +78,14 @@ class StoreView:
     def ended_since(self, moment: datetime) -> Sequence[Rescue]:
         """Return those that have ended at *moment* or later, oldest first."""
         return self._part(self._store.ended_since(moment))
+
+    def condemned(self) -> Sequence[Rescue]:
+        """Return those that are open and that somebody wants deleted, oldest first."""
+        return self._part(self._store.condemned())
+
+    async def clean_up(self, now: datetime) -> None:
+        """Delete what need not be kept any more, as the store itself does, whichever rescue it is of."""
+        await self._store.clean_up(now)
 
     async def create(self, rescue: Rescue) -> Rescue:
         """Save a new rescue, or return the one that has its name; ConflictError if that one does not show here."""

@@ -48,7 +48,9 @@ class Node:
 class Pod:
     """One pod on a node; `owner` is the kind of its controller, None for a pod that nothing would bring back.
 
-    `uid`, where it is known, tells the pod from a namesake that came after it.
+    `uses_gpu` is whether one of its containers asks for a GPU or a part of one. `deadline` is when a pod that was told
+    to end should be gone (the API's deletionTimestamp: the moment of the deletion, and its grace), None for one that
+    was not. `uid`, where it is known, tells the pod from a namesake that came after it.
     """
 
     namespace: str
@@ -58,10 +60,16 @@ class Pod:
     mirror: bool = False
     empty_dir: bool = False
     finished: bool = False
-    terminating: bool = False
+    uses_gpu: bool = False
+    deadline: datetime | None = None
     grace_period: timedelta = timedelta(seconds=30)
     labels: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
+
+    @property
+    def terminating(self) -> bool:
+        """Whether it was told to end."""
+        return self.deadline is not None
 
     @property
     def full_name(self) -> str:

@@ -27,6 +27,28 @@ class OnTimeout(StrEnum):
     CONTINUE = "continue"
 
 
+class NamespaceMode(StrEnum):
+    """How the pods of a namespace leave a node."""
+
+    EVICT = "evict"
+    WAIT_FOR_COMPLETION = "waitForCompletion"
+    DELETE_AFTER = "deleteAfter"
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceRule:
+    """How a drain treats the pods of the namespaces of this name, in which `*` stands for any text.
+
+    With WAIT_FOR_COMPLETION they are left to come to their end by themselves. With DELETE_AFTER they are evicted, and
+    what is left when `after` is over is deleted with its grace, without asking any disruption budget; `after` is of
+    this mode only.
+    """
+
+    name: str
+    mode: NamespaceMode = NamespaceMode.EVICT
+    after: timedelta | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Cordon:
     """Mark the node unschedulable, as `kubectl cordon` does."""
@@ -36,12 +58,18 @@ class Cordon:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Evict the node's pods, as `kubectl drain` does; `waittime` is how long eviction may take."""
+    """Evict the node's pods, as `kubectl drain` does; `waittime` is how long eviction may take.
+
+    Of `namespaces` the first that matches counts; pods of others are evicted. With `gpu_pods_only`, pods that ask for
+    no GPU stay.
+    """
 
     waittime: timedelta = timedelta(minutes=20)
     on_timeout: OnTimeout = OnTimeout.FAIL
     delete_empty_dir_data: bool = True
     force: bool = False
+    namespaces: tuple[NamespaceRule, ...] = ()
+    gpu_pods_only: bool = False
     name: Literal[ActionName.DRAIN] = ActionName.DRAIN
 
 

@@ -62,6 +62,7 @@ class CancelReason(StrEnum):
     OPTED_OUT = "opted-out"
     UNCORDONED = "uncordoned"
     RECOVERED = "recovered"
+    DELETED = "deleted"
 
 
 class FailReason(StrEnum):
@@ -85,6 +86,7 @@ class EventAction(StrEnum):
     RESCUE_PLANNED = "rescue-planned"
     RESCUE_HELD = "rescue-held"
     RESCUE_ESCALATED = "rescue-escalated"
+    RESCUE_WITHDRAWN = "rescue-withdrawn"
     RESCUE_SUCCEEDED = "rescue-succeeded"
     RESCUE_FAILED = "rescue-failed"
     RESCUE_CANCELLED = "rescue-cancelled"
@@ -152,7 +154,8 @@ class Rescue:
     executor looks at it next, `recorded` how many journal entries are safe in the sinks, `revision` the store's
     compare-and-set token (0: never saved). `folded` names the rescues of the same node that this one took over, for
     whatever fault; the faults that are its own are its members.
-    `dry_run` is whether it is rehearsed on a copy of the cluster.
+    `dry_run` is whether it is rehearsed on a copy of the cluster. `withdrawn` is why it was given up after it had
+    begun: nothing is left of its plan but to give the node back, and then it is cancelled for that reason.
     """
 
     name: str
@@ -174,6 +177,7 @@ class Rescue:
     revision: int = 0
     members: tuple[Member, ...] = ()
     dry_run: bool = False
+    withdrawn: CancelReason | None = None
 
     @property
     def faults(self) -> tuple[NodeFault, ...]:
@@ -188,6 +192,12 @@ class Rescue:
     def begun(self) -> bool:
         """Whether any step has started: from then on the node may be out of service by our hand."""
         return any(step.started for step in self.steps)
+
+    @property
+    def committed(self) -> bool:
+        """Whether more than a cordon has started, which is taken back as if it had not been."""
+        steps = zip(self.plan.actions, self.steps, strict=True)
+        return any(step.started for action, step in steps if action.name is not ActionName.CORDON)
 
     @property
     def current(self) -> int | None:

@@ -1,6 +1,7 @@
 """What every source promises, held against each of them. A new source adds one `Stream` and one row."""
 
 import asyncio
+import json
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +12,8 @@ from typing import Protocol
 
 import pytest
 
+from pipeline.sources.events.settings import EventsSourceConfig
+from pipeline.sources.events.source import EventsSource
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kafka.source import KafkaSource
@@ -20,6 +23,8 @@ from pipeline.sources.stdin import StdinSource, StdinSourceConfig
 from tests.services.kafka.broker import Kafka
 from tests.services.kafka.messages import apart, end_of, produce
 from tests.services.kafka.topics import create_topic
+from tests.services.kube.events import agent_event
+from tests.services.kube.plane import ControlPlane
 
 MESSAGES = [b"noise 1", b"NVRM: 1", b"noise 2", b"noise 3", b"NVRM: 2", b"NVRM: 2", b"NVRM: \xff\0 3", b"noise 4"]
 
@@ -137,6 +142,35 @@ class EndingKafkaSource(KafkaSource):
         return bool(await session.consumer.position(tp) == self.end)
 
 
+class EventsStream:
+    """Events about a node on a real API server; their messages are not UTF-8, so each byte is a character."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self.plane = plane
+        self.namespace = f"events-{uuid.uuid4().hex[:12]}"
+        self.written = 0
+        plane.kubectl("create", "namespace", self.namespace)
+
+    def write(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self.written += 1
+            event = agent_event(self.namespace, f"e{self.written:03}", message.decode("latin-1"))
+            self.plane.kubectl("create", "-f", "-", input=json.dumps(event))
+
+    def source(self, wanted: Wanted) -> Source:
+        config = EventsSourceConfig(type="events", namespace=self.namespace, kubeconfig=self.plane.kubeconfig)
+        return EndingEventsSource(config, wanted)
+
+
+class EndingEventsSource(EventsSource):
+    """Events of which no more are read than there were at the beginning."""
+
+    async def _wait(self) -> None:
+        if all(reflector.synced for reflector in self._reflectors):
+            raise CaughtUpError
+        await self._arrivals.wait()
+
+
 KEEPING: dict[str, Callable[[Path], Stream]] = {
     "file": lambda folder: FileStream(folder, follow=False),
     "followed file": lambda folder: FileStream(folder, follow=True),
@@ -144,7 +178,7 @@ KEEPING: dict[str, Callable[[Path], Stream]] = {
 }
 ALL: dict[str, Callable[[Path], Stream]] = {**KEEPING, "stdin": lambda _: StdinStream()}
 
-every_source = pytest.mark.parametrize("opened", [*ALL, "kafka"], indirect=True)
+every_source = pytest.mark.parametrize("opened", [*ALL, "kafka", "events"], indirect=True)
 every_source_that_keeps_a_position = pytest.mark.parametrize("opened", [*KEEPING, "kafka"], indirect=True)
 
 
@@ -153,6 +187,8 @@ def opened(request: pytest.FixtureRequest) -> Callable[[Path], Stream]:
     """What opens the stream of one kind; a broker is started for that which needs one alone."""
     if request.param == "kafka":
         return partial(KafkaStream, request.getfixturevalue("kafka"))
+    if request.param == "events":
+        return partial(EventsStream, request.getfixturevalue("kube"))
     return ALL[request.param]
 
 
@@ -161,7 +197,13 @@ def faults(message: bytes) -> bool:
 
 
 def texts(deliveries: list[Delivery]) -> list[bytes]:
-    return [delivery.payload.rsplit(b";", 1)[-1] for delivery in deliveries]
+    return [_text(delivery.payload) for delivery in deliveries]
+
+
+def _text(payload: bytes) -> bytes:
+    if payload.startswith(b"{"):
+        return str(json.loads(payload)["message"]).encode("latin-1")
+    return payload.rsplit(b";", 1)[-1]
 
 
 async def until_it_waits(source: Source) -> AsyncIterator[Delivery]:

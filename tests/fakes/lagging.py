@@ -1,5 +1,7 @@
 """A store whose cache learns late what others write, as that of a store on a server does."""
 
+from datetime import datetime
+
 from pipeline.execute.store_cache import KEPT_ENDED, StoreCache
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.occurrence import Occurrence
@@ -12,6 +14,10 @@ class LaggingStore(StoreCache):
     def __init__(self, server: MemoryStore | None = None, kept_ended: int = KEPT_ENDED) -> None:
         super().__init__(kept_ended)
         self.server = server or MemoryStore(kept_ended)
+
+    async def reach(self) -> str:
+        """Tell what it is."""
+        return "in memory, and its cache lags"
 
     async def close(self) -> None:
         """The server lives on."""
@@ -26,6 +32,9 @@ class LaggingStore(StoreCache):
         if found is not None:
             self.show(found)
         return self.get(name)
+
+    async def clean_up(self, now: datetime) -> None:
+        await self.server.clean_up(now)
 
     async def create(self, rescue: Rescue) -> Rescue:
         return self._shown(await self.server.create(rescue))

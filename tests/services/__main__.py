@@ -11,7 +11,7 @@ from tests.services.table import SERVICES
 
 @click.group()
 def services() -> None:
-    """Real Apache Kafka and Elasticsearch on free ports of 127.0.0.1, without a container engine."""
+    """Real Apache Kafka, Elasticsearch and Kubernetes on free ports of 127.0.0.1, without a container engine."""
 
 
 @services.command()

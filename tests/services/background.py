@@ -23,20 +23,26 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service in the background. Its folder, data and log in it, goes with it."""
+    """A service in the background, one process or several. Its folder, data and logs in it, goes with it."""
 
     name: str
-    identity: Identity
+    processes: tuple[Identity, ...]
+    """In the order in which they started."""
     folder: Path
     addresses: Mapping[str, str]
 
     def __str__(self) -> str:
         told = ", ".join(self.addresses.values())
-        return f"{self.name:<15}{told:<25} pid {self.identity.pid}, log {self.folder / 'log'}"
+        pids = ", ".join(str(process.pid) for process in self.processes)
+        return f"{self.name:<15}{told:<25} pid {pids}, in {self.folder}"
+
+    def alive(self) -> bool:
+        """Tell whether all of it runs still."""
+        return all(process.alive() for process in self.processes)
 
 
 class Background:
-    """The services of this user, in a state file: each with its process, told apart by its start from any later one."""
+    """The services of this user, in a state file: each with its processes, told from any later ones by their start."""
 
     def __init__(
         self,
@@ -48,7 +54,7 @@ class Background:
 
     def running(self) -> list[Running]:
         """Return what runs now."""
-        return [service for service in self._read().values() if service.identity.alive()]
+        return [service for service in self._read().values() if service.alive()]
 
     def start(self, tell: Tell) -> list[Running]:
         """Start what does not run yet and return all that runs, ready.
@@ -58,12 +64,12 @@ class Background:
         with self._alone("starting or stopping services"):
             for name in self._services:
                 found = self._read().get(name)
-                if found and found.identity.alive():
+                if found and found.alive():
                     tell(f"{name} is running already")
                     continue
                 if found:
                     tell(f"{name} had been started and is gone; it is started anew")
-                    self._forget(found)
+                    self._end(found)
                 tell(f"starting {name}")
                 self._start(name)
             return self.running()
@@ -72,19 +78,20 @@ class Background:
         """Stop what runs and remove its data; what has ended by itself is forgotten, and nothing else is touched."""
         with self._alone("starting or stopping services"):
             for service in reversed(self._read().values()):
-                alive = service.identity.alive()
-                end(service.identity)
-                self._forget(service)
+                alive = service.alive()
+                self._end(service)
                 tell(f"stopped {service.name}" if alive else f"{service.name} was not running any more")
 
     def _start(self, name: str) -> None:
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._root))
         folder.chmod(0o755)
+        started: list[Identity] = []
 
         def recorded(command: Command) -> Process:
             process = detached(command)
+            started.append(process.identity)
             # Known before it is ready: whoever is killed while waiting for it leaves nothing unknown behind.
-            self._write({**self._read(), name: Running(name, process.identity, folder, server.addresses)})
+            self._write({**self._read(), name: Running(name, tuple(started), folder, server.addresses)})
             return process
 
         server = self._services[name](folder, recorded)
@@ -96,7 +103,9 @@ class Background:
             shutil.rmtree(folder)
             raise
 
-    def _forget(self, service: Running) -> None:
+    def _end(self, service: Running) -> None:
+        for process in reversed(service.processes):
+            end(process)
         shutil.rmtree(service.folder, ignore_errors=True)
         self._write({name: known for name, known in self._read().items() if name != service.name})
 
@@ -116,7 +125,12 @@ class Background:
         except FileNotFoundError:
             return {}
         return {
-            name: Running(name, Identity(**fields["identity"]), Path(fields["folder"]), fields["addresses"])
+            name: Running(
+                name,
+                tuple(Identity(**process) for process in fields["processes"]),
+                Path(fields["folder"]),
+                fields["addresses"],
+            )
             for name, fields in found.items()
         }
 

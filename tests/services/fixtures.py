@@ -31,6 +31,7 @@ from tests.services.server import Server
 
 Opened = TypeVar("Opened", bound=Server)
 
+CRDS = Path(__file__).parents[2] / "config" / "chart" / "crds"
 KAFKA_USERS = (KafkaUser("alice", "alice-secret", superuser=True), KafkaUser("bob", "bob-secret"))
 ELASTICSEARCH_USERS = (ElasticsearchUser("alice", "alice-secret"), ElasticsearchUser("bob", "bob-secret", ("viewer",)))
 KUBE_USERS = (KubeUser("restricted", "restricted-token", ("testers",)),)
@@ -136,6 +137,23 @@ async def kube_api(kube: ControlPlane) -> AsyncIterator[KubeApi]:
     api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=kube.kubeconfig))
     yield api
     await api.close()
+
+
+@pytest.fixture(scope="session")
+def rescue_kinds(kube: ControlPlane) -> ControlPlane:
+    """`kube`, which knows the kinds of the chart from then on."""
+    kube.kubectl("apply", "--server-side", "-f", str(CRDS))
+    kube.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    # One more round of the API server's discovery, which is a moment behind.
+    for kind in ("rescues", "occurrences"):
+        kube.kubectl("get", kind, "--all-namespaces")
+    return kube
+
+
+@pytest.fixture
+def rescue_api(rescue_kinds: ControlPlane, kube_api: KubeApi) -> KubeApi:
+    """`kube_api`, where the kinds of the chart are known."""
+    return kube_api
 
 
 @pytest.fixture

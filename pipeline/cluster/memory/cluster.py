@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.clock import Clock
 from pipeline.cluster.memory.budgets import Budget, refusal
+from pipeline.cluster.memory.events import KeptEvents
 from pipeline.cluster.memory.machines import AcceptedReboot, Machines
 from pipeline.cluster.memory.objects import NodeObjects
 from pipeline.cluster.memory.patching import check, patched
@@ -29,7 +30,7 @@ class SimulatedCluster:
     It has no tasks and never waits. What takes time (a pod's grace period, a machine's boot) is scheduled, and made
     the next time anybody looks, in the order and with the time stamps it was due: `settle` does it, every other call
     begins with it, and `next_change` tells until when nothing happens by itself. `troubles` is what goes wrong,
-    `reboots` what was rebooted.
+    `reboots` what was rebooted, `events` what people see with kubectl.
     """
 
     def __init__(
@@ -42,11 +43,11 @@ class SimulatedCluster:
     ) -> None:
         """Begin with these nodes and pods. A node without a boot id gets one; a pod's node must be among the nodes."""
         self.timings = timings = timings or Timings()
-        self.troubles = Troubles()
+        self.troubles, self.events = Troubles(), KeptEvents()
         self._clock = clock
         self._timeline = Timeline()
         self._objects = NodeObjects()
-        self._workloads = Workloads(self._objects, self._timeline, timings.pod_start)
+        self._workloads = Workloads(self._objects, self._timeline, timings.pod_start, self.troubles.never_end)
         self._machines = Machines(self._objects, self._workloads, self._timeline, timings)
         self._policies = Policies(policies)
         self._budgets: dict[tuple[str, str], Budget] = {}
@@ -87,6 +88,11 @@ class SimulatedCluster:
         """All nodes as the cache shows them: a snapshot, which is up to date unless troubles have it lag."""
         self._refresh()
         return self._cached
+
+    def changed_since(self, generation: int) -> Iterable[str]:
+        """The names of the nodes that have changed since, those that the cache does not show yet among them."""
+        self._refresh()
+        return self._objects.changed_since(generation)
 
     def watch(self) -> Watch:
         """Return an endless iterator over node events; see `Watch`."""
@@ -208,6 +214,13 @@ class SimulatedCluster:
     def add_pod(self, pod: Pod) -> Pod:
         """Add a running pod and return it with its uid; raise PermanentError if its name is taken."""
         return self._workloads.add(pod, self.settle())
+
+    def finish_pod(self, pod: Pod) -> None:
+        """Have a pod come to its end by itself, as that of a Job does."""
+        self.settle()
+        held = self._workloads.find(pod)
+        if held is not None:
+            self._workloads.finish(held)
 
     def add_budget(self, budget: Budget) -> None:
         """Add a PodDisruptionBudget, or replace the one of its name."""

@@ -124,10 +124,16 @@ class PodSpec(Strict):
     mirror: bool = Field(False, description="Whether it is a static pod of the kubelet.")
     empty_dir: bool = Field(False, description="Whether it keeps data in an emptyDir.")
     finished: bool = Field(False, description="Whether it has ended already.")
+    uses_gpu: bool = Field(False, description="Whether it asks for GPUs; what gpuPodsOnly of a drain goes by.")
+    hangs: bool = Field(
+        False,
+        description="Whether it outlives its grace period, as a process that hangs in the driver does: it goes with "
+        "the machine, or when it is deleted without grace.",
+    )
 
     def pod(self) -> Pod:
         """Return the pod as it stands at the start."""
-        return Pod(**dict(self))
+        return Pod(**{key: value for key, value in self if key != "hangs"})
 
 
 class BudgetSpec(Strict):
@@ -184,6 +190,7 @@ def load_cluster(path: Path, clock: Clock, kind: type[C]) -> C:
     cluster = kind(clock, nodes, (pod.pod() for pod in spec.pods), timings=spec.timings)
     for budget in spec.budgets:
         cluster.add_budget(budget.budget())
+    cluster.troubles.never_end.update(f"{pod.namespace}/{pod.name}" for pod in spec.pods if pod.hangs)
     for node in spec.nodes:
         if not node.after_reboot.returns:
             cluster.troubles.never_returns.update(node.names)

@@ -46,14 +46,16 @@ class Troubles:
     """The troubles in store for a simulated cluster. None by default; the same orders always give the same troubles.
 
     `never_returns` names the nodes that do not come back from a reboot, `gpus_after_reboot` how many GPUs a node
-    comes back with instead of all. While `cache_lags`, or while it is not `cache_synced`, the cache keeps showing
-    what it showed last. With `reboots_forgotten` nobody can tell afterwards which reboots were asked for. `met` is
-    what came true, in order.
+    comes back with instead of all, `never_end` the pods, as `namespace/name`, of which a process hangs in the driver:
+    they go with the machine, or by a deletion without grace. While `cache_lags`, or while it is not `cache_synced`, the
+    cache keeps showing what it showed last. With `reboots_forgotten` nobody can tell afterwards which reboots were
+    asked for. `met` is what came true, in order.
     """
 
     def __init__(self) -> None:
         self.never_returns: set[str] = set()
         self.gpus_after_reboot: dict[str, int] = {}
+        self.never_end: set[str] = set()
         self.cache_lags = False
         self.cache_synced = True
         self.reboots_forgotten = False

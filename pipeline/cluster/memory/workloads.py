@@ -5,7 +5,7 @@ pods), and the eviction by taint of the pods of a node that has been unreachable
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -27,13 +27,16 @@ _NO_PODS = ("NoSchedule", "NoExecute")
 class Workloads:
     """All pods of the cluster."""
 
-    def __init__(self, nodes: NodeObjects, timeline: Timeline, pod_start: timedelta) -> None:
+    def __init__(
+        self, nodes: NodeObjects, timeline: Timeline, pod_start: timedelta, never_end: Container[str] = frozenset()
+    ) -> None:
+        """*never_end* names, as `namespace/name`, pods that are still there when their grace is over."""
         self._nodes = nodes
+        self._never_end = never_end
         self._timeline = timeline
         self._pod_start = pod_start
         self._pods: dict[tuple[str, str], Pod] = {}
         self._phases: dict[str, Phase] = {}
-        self._gone_at: dict[str, datetime] = {}
         self._powered_off: set[str] = set()
         self._born = 0
 
@@ -62,10 +65,16 @@ class Workloads:
         if pod.node:
             self._nodes.get(pod.node)
         held = self._store(pod, Phase.READY if pod.node and not pod.finished else Phase.PENDING)
-        if held.terminating:
-            self._let_go(held, now + held.grace_period)
+        if held.deadline is not None:
+            self._let_go(held, max(now, held.deadline))
         self.assign_pending(now)
         return held
+
+    def finish(self, pod: Pod) -> None:
+        """Have the containers of a pod end by themselves, for good; nobody makes up for it."""
+        self._timeline.cancel(_about(pod))
+        self._pods[pod.namespace, pod.name] = replace(pod, finished=True)
+        self._phases[pod.uid] = Phase.UNREADY
 
     def replace_on(self, node: str, pods: Sequence[Pod], now: datetime) -> None:
         """Have exactly these pods on a node, whatever was there or went by their names; nobody makes up for those."""
@@ -79,13 +88,12 @@ class Workloads:
         if pod.mirror or pod.finished or not pod.node or not grace_period:
             self._remove(pod, now)
             return
-        gone_at = now + grace_period
-        if pod.uid not in self._gone_at or gone_at < self._gone_at[pod.uid]:
-            self._let_go(pod, gone_at)
-        if not pod.terminating:
-            self._pods[pod.namespace, pod.name] = replace(pod, terminating=True)
-            if pod.owner not in _AFTER_IT_IS_GONE:
-                self._succeed(pod, now)
+        deadline = now + grace_period
+        if pod.deadline is None or deadline < pod.deadline:
+            self._pods[pod.namespace, pod.name] = replace(pod, deadline=deadline)
+            self._let_go(pod, deadline)
+        if not pod.terminating and pod.owner not in _AFTER_IT_IS_GONE:
+            self._succeed(pod, now)
 
     def power_off(self, node: str) -> None:
         """The machine went down: nobody there ends or starts a pod, and nobody has noticed yet."""
@@ -106,8 +114,7 @@ class Workloads:
             if pod.terminating:
                 self._remove(pod, now)
             elif pod.owner == "Job" and not pod.finished:
-                self._pods[pod.namespace, pod.name] = replace(pod, finished=True)
-                self._phases[pod.uid] = Phase.UNREADY
+                self.finish(pod)
                 self._succeed(pod, now)
             elif not pod.finished:
                 self._phases[pod.uid] = Phase.UNREADY
@@ -133,14 +140,14 @@ class Workloads:
             self._start(bound, now)
 
     def _let_go(self, pod: Pod, gone_at: datetime) -> None:
-        self._gone_at[pod.uid] = gone_at
         self._timeline.cancel(_about(pod))
         self._timeline.schedule(gone_at, _about(pod), partial(self._grace_is_over, (pod.namespace, pod.name)))
 
     def _grace_is_over(self, key: tuple[str, str], now: datetime) -> None:
         # With the machine off there is no kubelet to say that the containers have ended: the pod stays, terminating.
-        if self._pods[key].node not in self._powered_off:
-            self._remove(self._pods[key], now)
+        pod = self._pods[key]
+        if pod.node not in self._powered_off and pod.full_name not in self._never_end:
+            self._remove(pod, now)
 
     def _remove(self, pod: Pod, now: datetime) -> None:
         self._discard((pod.namespace, pod.name))
@@ -152,7 +159,6 @@ class Workloads:
         if held is not None:
             self._timeline.cancel(_about(held))
             self._phases.pop(held.uid)
-            self._gone_at.pop(held.uid, None)
 
     def _succeed(self, pod: Pod, now: datetime) -> None:
         """Have the pod's controller, or its kubelet if it is a static one, put a new pod in its place."""
@@ -160,7 +166,7 @@ class Workloads:
         if (pod.owner is None and not pod.mirror) or (stays and pod.node not in self._nodes):
             return
         name = pod.name if pod.mirror or pod.owner == "StatefulSet" else self._new_name(pod)
-        heir = replace(pod, name=name, node=pod.node if stays else "", uid="", terminating=False, finished=False)
+        heir = replace(pod, name=name, node=pod.node if stays else "", uid="", deadline=None, finished=False)
         heir = self._store(heir, Phase.PENDING)
         if stays:
             self._start(heir, now)

@@ -1,13 +1,13 @@
 """drain: evict the node's pods and wait until they are gone, or until the time for it is over."""
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from pipeline.cluster.port import Cluster
 from pipeline.errors import NotFoundError, PermanentError, TemporaryError
 from pipeline.execute.actions.marks import leave, taken_back
-from pipeline.execute.actions.pod_filters import Sorted, sort_pods
+from pipeline.execute.actions.pod_filters import AFTER_GRACE, Circumstances, Fate, Sorted, sort_pods
+from pipeline.execute.actions.pods_left import ANSWERS, PODS_LEFT, kept, remembered, told
 from pipeline.execute.actions.port import Done, Fail, Outcome, Wait
 from pipeline.model.node import Pod
 from pipeline.model.plan import Drain, OnTimeout
@@ -19,17 +19,10 @@ _SINCE = "since"
 _FORCED_AT = "forced_at"
 """Memo: when pods were first deleted without asking; their grace, and the time for forcing, run from then."""
 
-_PODS_LEFT = "pods_left"
-"""Memo: the pods that are left, for people."""
-
-_DENIALS = "denials"
-"""Memo: why the server would not let some of them go, a JSON object by `namespace/name`; absent when it would."""
-
 _POLL = timedelta(seconds=10)
-_AFTER_GRACE = timedelta(seconds=30)
 _FORCE_LIMIT = timedelta(minutes=10)
-_MOST_NAMED = 10
-_LONGEST_REASON = 200
+_NOT_GOING = (Fate.EVICTED, Fate.DELETED, Fate.AWAITED, Fate.REFUSED)
+_STAYING = (*_NOT_GOING, Fate.LEAVING)
 
 
 class DrainRunner:
@@ -47,73 +40,81 @@ class DrainRunner:
         node = await self._cluster.get_node(rescue.node)
         if taken_back(node, rescue):
             return await leave(self._cluster, node, rescue)
-        pods = sort_pods(await self._cluster.pods_on(rescue.node), drain)
-        if pods.drained:
-            return Done(f"{rescue.node} is drained")
         since = _moment(step, _SINCE)
-        if since is None or now < since + drain.waittime:
-            denials = await self._each(pods.evictable, self._cluster.evict)
-            deadline = (since or now) + drain.waittime
-            return Wait(min(_POLL, deadline - now), _memo(step, pods, denials, _SINCE, now))
+        asked_for = now - (since or now)
+        pods = sort_pods(await self._cluster.pods_on(rescue.node), drain, Circumstances(now, asked_for, node.ready))
+        if pods.drained:
+            return _drained(rescue.node, pods)
+        if since is None or asked_for < drain.waittime:
+            answers = await self._ask(pods)
+            return Wait(min(_POLL, drain.waittime - asked_for), _memo(step, pods, answers, _SINCE, now))
         forced_at = _moment(step, _FORCED_AT) or now
+        left = told(pods, remembered(step), _STAYING)
         match drain.on_timeout:
             case OnTimeout.CONTINUE:
-                return Done(f"{rescue.node} goes on with pods left: {_named(step, pods)}", {"pods_left": len(pods)})
+                return Done(f"{rescue.node} goes on with pods left: {left}", _counts(pods))
             case OnTimeout.FORCE if now < forced_at + _force_limit(pods):
-                denials = await self._force(pods, forced_at, now)
-                return Wait(_POLL, _memo(step, pods, denials, _FORCED_AT, now))
+                answers = await self._force(pods, forced_at, now)
+                return Wait(_POLL, _memo(step, pods, answers, _FORCED_AT, now))
             case OnTimeout.FORCE | OnTimeout.FAIL:
-                told = f"{rescue.node} stays cordoned: these pods would not go: {_named(step, pods)}"
-                return Fail(FailReason.DRAIN_TIMEOUT, told, {"pods_left": len(pods)})
+                message = f"{rescue.node} stays cordoned: these pods would not go: {left}"
+                return Fail(FailReason.DRAIN_TIMEOUT, message, _counts(pods))
+
+    async def _ask(self, pods: Sorted) -> Mapping[str, str]:
+        evicted = await _each(pods.of(Fate.EVICTED), self._cluster.evict)
+        return {**evicted, **await _each(pods.of(Fate.DELETED), self._delete)}
 
     async def _force(self, pods: Sorted, forced_at: datetime, now: datetime) -> Mapping[str, str]:
-        async def with_grace(pod: Pod) -> None:
-            await self._cluster.delete_pod(pod, pod.grace_period)
-
         async def at_once(pod: Pod) -> None:
             await self._cluster.delete_pod(pod, timedelta(0))
 
-        staying = (*pods.evictable, *(pod for pod, _ in pods.refused))
-        overdue = [pod for pod in pods.leaving if now >= forced_at + pod.grace_period + _AFTER_GRACE]
-        return {**await self._each(staying, with_grace), **await self._each(overdue, at_once)}
+        overdue = [pod for pod in pods.of(Fate.LEAVING) if now >= forced_at + pod.grace_period + AFTER_GRACE]
+        return {**await _each(pods.of(*_NOT_GOING), self._delete), **await _each(overdue, at_once)}
 
-    async def _each(self, pods: Iterable[Pod], ask: Callable[[Pod], Awaitable[None]]) -> Mapping[str, str]:
-        """Ask it of every pod; return by `namespace/name` why the server denies it, where it does so for good."""
-        denials: dict[str, str] = {}
-        for pod in pods:
-            try:
-                await ask(pod)
-            except (TemporaryError, NotFoundError):
-                # A disruption budget or a busy server says "not now" of this pod, or it has gone meanwhile; the others
-                # can still go, and the next call asks again.
-                continue
-            except PermanentError as error:
-                denials[pod.full_name] = str(error)
-        return denials
+    async def _delete(self, pod: Pod) -> None:
+        await self._cluster.delete_pod(pod, pod.grace_period)
+
+
+async def _each(pods: Iterable[Pod], ask: Callable[[Pod], Awaitable[None]]) -> Mapping[str, str]:
+    """Ask it of every pod; return by `namespace/name` what the server answered instead of doing it.
+
+    A disruption budget or a busy server says "not now" of one pod, a namespace that is being deleted "never"; the
+    others can still go, and the next call asks again.
+    """
+    answers: dict[str, str] = {}
+    for pod in pods:
+        try:
+            await ask(pod)
+        except NotFoundError:
+            continue
+        except (TemporaryError, PermanentError) as error:
+            answers[pod.full_name] = str(error)
+    return answers
 
 
 def _moment(step: StepState, key: str) -> datetime | None:
     return datetime.fromisoformat(step.memo[key]) if key in step.memo else None
 
 
-def _memo(step: StepState, pods: Sorted, denials: Mapping[str, str], began: str, now: datetime) -> Mapping[str, str]:
+def _memo(step: StepState, pods: Sorted, answers: Mapping[str, str], began: str, now: datetime) -> Mapping[str, str]:
     """Return what to remember after a round: what began with the first one, and a bounded account of who is left."""
-    kept = {name: why[:_LONGEST_REASON] for name, why in sorted(denials.items())[:_MOST_NAMED]}
-    memo = {began: now.isoformat(), **step.memo, _PODS_LEFT: _enumerate(pods.names(kept))}
-    memo.pop(_DENIALS, None)
-    return {**memo, _DENIALS: json.dumps(kept)} if kept else memo
+    memo = {began: now.isoformat(), **step.memo, PODS_LEFT: told(pods, answers)}
+    memo.pop(ANSWERS, None)
+    return {**memo, ANSWERS: kept(answers)} if answers else memo
 
 
-def _named(step: StepState, pods: Sorted) -> str:
-    return _enumerate(pods.names(json.loads(step.memo.get(_DENIALS, "{}"))))
+def _drained(node: str, pods: Sorted) -> Done:
+    if not pods.of(Fate.STUCK):
+        return Done(f"{node} is drained")
+    left = told(pods, {}, (Fate.STUCK,))
+    return Done(f"{node} is drained but for pods that it, not Ready, cannot report as ended: {left}", _counts(pods))
+
+
+def _counts(pods: Sorted) -> Mapping[str, int]:
+    counts = {"pods_left": len(pods.staying), "pods_stuck": len(pods.of(Fate.STUCK))}
+    return {key: count for key, count in counts.items() if count}
 
 
 def _force_limit(pods: Sorted) -> timedelta:
     """How long forcing may take: the longest grace period is honoured first."""
-    everyone = (*pods.evictable, *pods.leaving, *(pod for pod, _ in pods.refused))
-    return max(pod.grace_period for pod in everyone) + _FORCE_LIMIT
-
-
-def _enumerate(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    return max(pod.grace_period for pod in pods.staying) + _FORCE_LIMIT

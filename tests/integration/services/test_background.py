@@ -10,6 +10,7 @@ import pytest
 
 from tests.services.background import Background
 from tests.services.errors import StartError
+from tests.services.identities import Identity
 from tests.services.processes import Command, Launch, Process
 
 
@@ -43,6 +44,20 @@ class Sleeper:
             self.process.kill()
 
 
+class Pair(Sleeper):
+    """A server of two processes."""
+
+    def start(self) -> None:
+        super().start()
+        super().start()
+
+
+def end_by_itself(process: Identity) -> None:
+    process.send(signal.SIGKILL)
+    while process.alive():
+        time.sleep(0.02)
+
+
 def broken(folder: Path, launch: Launch) -> Sleeper:
     return Sleeper(folder, launch, "echo the disk is full; exit 1")
 
@@ -72,7 +87,7 @@ def test_a_second_start_finds_what_runs(background: Background, said: list[str])
     assert background.start(said.append) == started
     assert said[2:] == ["one is running already", "two is running already"]
     assert "127.0.0.1:20000" in str(started[0])
-    assert str(started[0].identity.pid) in str(started[0])
+    assert str(started[0].processes[0].pid) in str(started[0])
 
 
 def test_a_stop_ends_what_was_started_and_removes_its_data(background: Background, said: list[str]) -> None:
@@ -80,22 +95,36 @@ def test_a_stop_ends_what_was_started_and_removes_its_data(background: Backgroun
     assert all(service.folder.is_dir() for service in started)
     background.stop(said.append)
     assert said[2:] == ["stopped two", "stopped one"]
-    assert not any(service.identity.alive() or service.folder.exists() for service in started)
+    assert not any(service.alive() or service.folder.exists() for service in started)
     background.stop(said.append)
     assert len(said) == 4
 
 
 def test_what_has_ended_by_itself_is_started_anew(background: Background, said: list[str]) -> None:
     one, two = background.start(said.append)
-    one.identity.send(signal.SIGKILL)
-    while one.identity.alive():
-        time.sleep(0.02)
+    end_by_itself(one.processes[0])
     assert background.running() == [two]
     again = {service.name: service for service in background.start(said.append)}
     assert again["two"] == two
-    assert again["one"].identity != one.identity
+    assert again["one"].processes != one.processes
     assert "one had been started and is gone; it is started anew" in said
     assert not one.folder.exists()
+
+
+@pytest.mark.usefixtures("reaped")
+@pytest.mark.parametrize("gone", [0, 1])
+def test_one_of_two_processes_that_has_ended_is_started_anew_with_the_other(
+    gone: int, tmp_path: Path, said: list[str]
+) -> None:
+    background = Background(tmp_path, {"pair": Pair})
+    (pair,) = background.start(said.append)
+    assert [process.alive() for process in pair.processes] == [True, True]
+    end_by_itself(pair.processes[gone])
+    assert background.running() == []
+    (again,) = background.start(said.append)
+    assert not any(process.alive() for process in pair.processes)
+    background.stop(said.append)
+    assert not any(process.alive() for process in again.processes)
 
 
 def test_a_number_that_another_process_has_by_now_is_left_alone(
@@ -103,10 +132,10 @@ def test_a_number_that_another_process_has_by_now_is_left_alone(
 ) -> None:
     service, _ = background.start(said.append)
     state = tmp_path / "run" / "services.json"
-    state.write_text(state.read_text().replace(f'"started": {service.identity.started}', '"started": 1'))
+    state.write_text(state.read_text().replace(f'"started": {service.processes[0].started}', '"started": 1'))
     background.stop(said.append)
     assert "one was not running any more" in said
-    assert service.identity.alive()
+    assert service.alive()
 
 
 @pytest.mark.usefixtures("reaped")

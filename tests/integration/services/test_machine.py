@@ -9,6 +9,7 @@ from tests.services import java, maven
 from tests.services.errors import MissingError
 from tests.services.fixtures import required
 from tests.services.folders import temporary_folder
+from tests.services.golang import find_go
 from tests.services.java import find_java
 from tests.services.maven import run_maven
 from tests.services.ports import RANGE, free_port
@@ -78,6 +79,32 @@ def test_a_maven_that_hangs_is_ended(machine: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(maven, "LIMIT", 0.2)
     with pytest.raises(MissingError, match="did not end"):
         run_maven("get", machine)
+
+
+def go_that_says(machine: Path, words: str) -> None:
+    script = install(machine / "path", None) / "bin" / "go"
+    script.write_text(f"#!/bin/sh\n{words}\n")
+    script.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param("echo go1.25.4", "go1.25.4, too old; install Go 1.26 or later", id="too old"),
+        pytest.param("exit 2", "of no known version", id="no Go at all"),
+    ],
+)
+def test_a_go_that_will_not_do_is_told(machine: Path, words: str, told: str) -> None:
+    go_that_says(machine, words)
+    with pytest.raises(MissingError, match=told):
+        find_go()
+
+
+def test_a_go_that_is_new_enough_says_its_version(machine: Path) -> None:
+    with pytest.raises(MissingError, match=r"no go on PATH; install Go 1\.26"):
+        find_go()
+    go_that_says(machine, "echo go1.27.0")
+    assert find_go() == "go1.27.0"
 
 
 @pytest.mark.parametrize(

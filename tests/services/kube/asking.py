@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ def ready(url: str, authority: Path, token: str) -> bool:
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(request, timeout=LIMIT, context=trusted) as answer:
             return bool(answer.status == 200)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return False
     except OSError:
-        # The certificate is not there yet, nobody listens, or the answer is 500.
+        # The certificate is not there yet, or nobody listens.
         return False
 
 

@@ -9,6 +9,8 @@ from tests.services.kube.waiting import until
 
 NODES = "/api/v1/nodes"
 GPU = "nvidia.com/gpu"
+DOWN = "sim/down"
+"""The annotation of a node whose kubelet is silent (stages.yaml)."""
 
 
 def node(
@@ -55,13 +57,13 @@ async def boot(api: KubeApi, name: str) -> str:
 
 async def go_down(api: KubeApi, name: str) -> None:
     """Let the kubelet fall silent; return when the node's Ready is Unknown."""
-    await api.patch(f"{NODES}/{name}", {"metadata": {"annotations": {"sim/down": "true"}}})
+    await api.patch(f"{NODES}/{name}", {"metadata": {"annotations": {DOWN: "true"}}})
     await reaches(api, name, "Unknown")
 
 
 async def come_up(api: KubeApi, name: str) -> None:
     """Let the kubelet speak again; return when the node is Ready."""
-    await api.patch(f"{NODES}/{name}", {"metadata": {"annotations": {"sim/down": None}}})
+    await api.patch(f"{NODES}/{name}", {"metadata": {"annotations": {DOWN: None}}})
     await reaches(api, name, "True")
 
 

@@ -10,6 +10,9 @@ from pipeline.errors import NotFoundError
 from tests.services.kube.nodes import GPU
 from tests.services.kube.waiting import until
 
+STUCK = {"sim/stuck": "true"}
+"""The annotations of a pod that stays Terminating (stages.yaml)."""
+
 
 class Kind(StrEnum):
     """Who brought a pod: the kind of its owner, as its reference says."""
@@ -42,7 +45,8 @@ def pod(
 ) -> Object:
     """Return a pod as JSON that is bound to *node*, with a container that asks for *gpus*.
 
-    Its owner, called *owner* or like the pod, need not exist. *grace* is in seconds, 0 not allowed by the API.
+    Its owner, called *owner* or like the pod, need not exist. *grace*, in seconds, is how long it takes to end when
+    it is deleted.
     """
     limits = {GPU: str(gpus)} if gpus else {}
     mirror = {"kubernetes.io/config.mirror": uuid.uuid4().hex} if kind is Kind.STATIC else {}
@@ -86,6 +90,11 @@ async def create_pod(api: KubeApi, namespace: str, name: str, node: str, **setti
 
     await until(runs)
     return await api.get(path)
+
+
+async def finish(api: KubeApi, namespace: str, name: str, phase: str = "Succeeded") -> None:
+    """Let the pod's containers end; *phase* may also be Failed."""
+    await api.patch(f"{pods(namespace)}/{name}/status", {"status": {"phase": phase}})
 
 
 async def evict(api: KubeApi, namespace: str, name: str) -> None:

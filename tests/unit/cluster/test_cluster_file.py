@@ -28,7 +28,7 @@ nodes:
 - name: gpu-b
   after_reboot: {returns: false}
 pods:
-- {name: web-1, node: gpu-a, labels: {app: web}, grace_period: 5s}
+- {name: web-1, node: gpu-a, labels: {app: web}, grace_period: 5s, uses_gpu: true, hangs: true}
 budgets:
 - {name: web, selector: {app: web}, min_available: 100%}
 """
@@ -50,6 +50,7 @@ async def test_a_file_gives_nodes_pods_budgets_and_what_is_wrong_with_machines(t
     assert (other.gpus, other.ready) == (8, True)
     (pod,) = await cluster.pods_on("gpu-a")
     assert (pod.full_name, pod.owner, pod.grace_period) == ("default/web-1", "ReplicaSet", timedelta(seconds=5))
+    assert (pod.uses_gpu, cluster.troubles.never_end) == (True, {"default/web-1"})
     with pytest.raises(TemporaryError):
         await cluster.evict(pod)
     for name in ("gpu-a", "gpu-b"):

@@ -149,7 +149,7 @@ async def test_a_node_that_is_deleted_while_it_boots_is_gone_and_a_new_one_has_a
         pytest.param(Pod("x", "p-1", "a"), [("p-1", False)], id="a bare pod starts again"),
         pytest.param(Pod("x", "p-1", "a", "Job"), [("p-1", True)], id="a Job's pod has failed"),
         pytest.param(Pod("x", "p-1", "a", finished=True), [("p-1", True)], id="what had ended has ended"),
-        pytest.param(Pod("x", "p-1", "a", terminating=True), [], id="a leaving pod is gone"),
+        pytest.param(Pod("x", "p-1", "a", deadline=START), [], id="a leaving pod is gone"),
     ],
 )
 async def test_after_a_reboot(pod: Pod, left: list[tuple[str, bool]]) -> None:

@@ -85,6 +85,29 @@ async def test_a_finished_pod_goes_at_once_and_nobody_brings_it_back() -> None:
     assert [await _names(cluster, node) for node in "abc"] == [[], [], []]
 
 
+async def test_a_pod_that_hangs_outlives_its_grace_until_it_is_deleted_without_or_its_machine_restarts() -> None:
+    clock, cluster = _cluster(Pod("x", "p", "a"), Pod("x", "q", "b"))
+    cluster.troubles.never_end |= {"x/p", "x/q"}
+    await _evict_all(cluster, "a")
+    await _evict_all(cluster, "b")
+    (first,), (second,) = await cluster.pods_on("a"), await cluster.pods_on("b")
+    assert first.deadline == second.deadline == START + GRACE
+    clock.move_to(START + 10 * GRACE)
+    assert (await _names(cluster, "a"), await _names(cluster, "b")) == (["p~"], ["q~"])
+    await cluster.delete_pod(first, timedelta(0))
+    cluster.reboot("b", "one")
+    clock.move_to(START + 100 * GRACE)
+    assert (await _names(cluster, "a"), await _names(cluster, "b")) == ([], [])
+
+
+async def test_a_pod_that_finishes_by_itself_is_not_made_up_for() -> None:
+    _, cluster = _cluster(Pod("x", "train-1", "a", "Job"))
+    cluster.finish_pod(Pod("x", "train-1", "a"))
+    cluster.finish_pod(Pod("x", "nobody", "a"))
+    assert [pod.finished for pod in await cluster.pods_on("a")] == [True]
+    assert await _names(cluster, "b") == []
+
+
 async def test_a_shorter_grace_period_hastens_and_a_longer_one_does_not_delay() -> None:
     clock, cluster = _cluster(Pod("x", "p", "a"))
     (pod,) = await cluster.pods_on("a")

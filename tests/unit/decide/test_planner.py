@@ -16,6 +16,8 @@ from pipeline.model.plan import (
     Cordon,
     Drain,
     EnableWarmStandby,
+    NamespaceMode,
+    NamespaceRule,
     Offline,
     OnTimeout,
     Reboot,
@@ -25,7 +27,7 @@ from pipeline.model.plan import (
 ENTRY: TypeAdapter[ActionSpec] = TypeAdapter(ActionSpec)
 
 
-def entry(name: str, **attribute: str) -> ActionSpec:
+def entry(name: str, **attribute: object) -> ActionSpec:
     return ENTRY.validate_python({"name": name, "attribute": attribute})
 
 
@@ -118,6 +120,26 @@ def test_a_precondition_is_not_met(entries: list[ActionSpec], problems: list[tup
             Drain(delete_empty_dir_data=False, force=True),
             id="drain as kubectl is told",
         ),
+        pytest.param(
+            entry(
+                "drain",
+                gpuPodsOnly="true",
+                namespaces=[
+                    {"name": "kube-system", "mode": "evict"},
+                    {"name": "training-*", "mode": "waitForCompletion"},
+                    {"name": "*", "mode": "deleteAfter", "after": "19min"},
+                ],
+            ),
+            Drain(
+                namespaces=(
+                    NamespaceRule("kube-system"),
+                    NamespaceRule("training-*", NamespaceMode.WAIT_FOR_COMPLETION),
+                    NamespaceRule("*", NamespaceMode.DELETE_AFTER, timedelta(minutes=19)),
+                ),
+                gpu_pods_only=True,
+            ),
+            id="drain by namespaces, of pods with GPUs",
+        ),
         pytest.param(REBOOT, Reboot(timedelta(0), timedelta(minutes=30)), id="reboot by default"),
         pytest.param(
             entry("reboot", waittime="20min", timeout="1h"),
@@ -132,6 +154,10 @@ def test_an_entry_means(given_entry: ActionSpec, action: Action) -> None:
     assert given_entry.action == action
 
 
+def _by(*namespaces: dict[str, str]) -> dict[str, object]:
+    return {"namespaces": list(namespaces)}
+
+
 @pytest.mark.parametrize(
     ("name", "attribute", "told"),
     [
@@ -143,6 +169,32 @@ def test_an_entry_means(given_entry: ActionSpec, action: Action) -> None:
         pytest.param("drain", {"waittime": 20}, "with its unit", id="a duration without unit"),
         pytest.param("drain", {"onTimeout": "give-up"}, "'fail', 'force' or 'continue'", id="no onTimeout"),
         pytest.param("drain", {"force": True}, 'put it in quotes: "true"', id="a flag that is no text"),
+        pytest.param("drain", {"gpuPodsOnly": True}, 'put it in quotes: "true"', id="another flag that is no text"),
+        pytest.param("drain", {"namespaces": {"x": "evict"}}, "valid list", id="namespaces that are no list"),
+        pytest.param("drain", _by({"name": "X", "mode": "evict"}), "like training-*", id="no name of a namespace"),
+        pytest.param("drain", _by({"name": "x?", "mode": "evict"}), "like training-*", id="another wildcard"),
+        pytest.param("drain", _by({"name": "x" * 64, "mode": "evict"}), "like training-*", id="too long a name"),
+        pytest.param("drain", _by({"name": "x"}), "Field required", id="no mode"),
+        pytest.param("drain", _by({"name": "x", "mode": "wait"}), "'waitForCompletion'", id="an unknown mode"),
+        pytest.param("drain", _by({"name": "x", "mode": "deleteAfter"}), "needs `after`", id="deleteAfter nothing"),
+        pytest.param(
+            "drain", _by({"name": "x", "mode": "evict", "after": "1min"}), "goes with deleteAfter", id="a time to evict"
+        ),
+        pytest.param(
+            "drain", _by({"name": "x", "mode": "deleteAfter", "after": "0s"}), "more than 0s", id="deleteAfter 0s"
+        ),
+        pytest.param(
+            "drain",
+            _by({"name": "x", "mode": "deleteAfter", "after": "20min"}),
+            "x: after 20min is never reached, waittime is 20min",
+            id="deleteAfter the waittime",
+        ),
+        pytest.param(
+            "drain",
+            _by({"name": "a*", "mode": "evict"}, {"name": "ab*", "mode": "waitForCompletion"}),
+            "ab* is never reached, because a* stands before it",
+            id="a namespace behind all of its kind",
+        ),
         pytest.param("reboot", {"unCordon": "yes"}, "'true' or 'false'", id="no flag"),
         pytest.param("reboot", {"timeout": "0s"}, "more than 0s", id="no time for the proof"),
         pytest.param("reboot", {"waittime": "30days1s"}, "more than 30day", id="one second too long"),

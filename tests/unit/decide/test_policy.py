@@ -262,8 +262,13 @@ def test_standby_policies_are_kept_in_the_order_of_their_names() -> None:
         ),
         pytest.param(
             rule("{actions: [{name: cordon},\n{name: reboot}]}"),
-            "policies.yaml:6: Failures to meet preconditions: reboot needs drain",
+            "policies.yaml:6: spec.rules.0.actions.1: Failures to meet preconditions: reboot needs drain",
             id="a precondition, at the action that has it",
+        ),
+        pytest.param(
+            rule("{actions: [{name: cordon}]},\n{actions: [{name: cordon}]}"),
+            "policies.yaml:6: spec.rules.1: a second global rule, which would never be met; keep one of them",
+            id="two global rules of one policy",
         ),
         pytest.param(
             rule("{actions: [{name: cordon}]}") + "---\n" + rule("{actions: [{name: cordon}]}"),

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from pipeline.decide.wording import describe, described, names
-from pipeline.model.plan import Action, Cordon, Drain, OnTimeout, Reboot, Uncordon
+from pipeline.model.plan import Action, Cordon, Drain, NamespaceMode, NamespaceRule, OnTimeout, Reboot, Uncordon
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,17 @@ from pipeline.model.plan import Action, Cordon, Drain, OnTimeout, Reboot, Uncord
         (Cordon(), "cordon"),
         (Drain(), "drain (waittime 20min, onTimeout fail)"),
         (Drain(on_timeout=OnTimeout.FORCE, force=True), "drain (waittime 20min, onTimeout force, force true)"),
+        (
+            Drain(
+                namespaces=(
+                    NamespaceRule("x-*", NamespaceMode.WAIT_FOR_COMPLETION),
+                    NamespaceRule("y", NamespaceMode.DELETE_AFTER, timedelta(minutes=5)),
+                ),
+                gpu_pods_only=True,
+            ),
+            "drain (waittime 20min, onTimeout fail, namespaces [x-* waitForCompletion; y deleteAfter 5min], "
+            "gpuPodsOnly true)",
+        ),
         (
             Drain(delete_empty_dir_data=False),
             "drain (waittime 20min, onTimeout fail, deleteEmptyDirData false)",

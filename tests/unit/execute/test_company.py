@@ -1,6 +1,6 @@
 """What a poll of held rescues costs does not grow with what has ended, nor with nodes for each of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from pipeline.decide.guards import GroupLimit, GuardSettings
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.out_of_service import out_of_service
 from pipeline.errors import ConflictError
+from pipeline.execute import progress
 from pipeline.execute.company import Company
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.node import Node
@@ -84,11 +85,14 @@ class Looked:
         self.looked += 1
         return self._nodes
 
+    def changed_since(self, generation: int) -> Iterable[str]:
+        return self._nodes
+
 
 async def test_the_company_is_looked_up_again_when_a_rescue_or_a_node_has_changed() -> None:
     store, nodes = MemoryStore(), Looked([gpu_node()])
     first = await store.create(rescue("first"))
-    company = Company(store, nodes, GuardSettings(), NOON)
+    company = Company(store, nodes, GuardSettings(), NOON, {})
     before = company.census(False)
     assert company.census(False) is before
     await store.save(replace(first, count=2))
@@ -106,7 +110,7 @@ async def test_the_company_of_a_rescue_are_the_open_ones_those_of_its_node_and_t
     await store.create(_ended("here", "gpu-1", NOON - 60 * MINUTE))
     await store.create(_ended("there", "gpu-3", NOON - 60 * MINUTE))
     await store.create(_ended("lately", "gpu-3", NOON - MINUTE))
-    company = Company(store, Looked([]), GuardSettings(), NOON)
+    company = Company(store, Looked([]), GuardSettings(), NOON, {})
     assert {one.name for one in company.of(mine)} == {"mine", "open", "here", "lately"}
 
 
@@ -116,7 +120,7 @@ async def test_of_what_has_ended_before_only_what_shares_a_label_is_looked_at() 
     mine = await store.create(rescue("mine", "gpu-0", cause=node_fault(63, "gpu-0")))
     for number in range(1, 500):
         await store.create(_ended(f"e{number}", f"gpu-{number}", NOON + number * SECOND))
-    company = Company(store, Looked(nodes), GuardSettings(), NOON + days)
+    company = Company(store, Looked(nodes), GuardSettings(), NOON + days, {})
     shared = company.census(False)
     assert [one.name for one in company.of(mine)] == ["mine"]
     assert [one.name for one in shared.sharing(CLIQUE, "c0")] == ["e100", "e200", "e300", "e400", "mine"]
@@ -176,3 +180,15 @@ async def test_a_rescue_that_is_folded_while_somebody_writes_it_is_read_again_it
     assert world.store.fetched == ["second"]
     second = world.rescue("second")
     assert (second.status, second.reason, second.count) == (Status.CANCELLED, CancelReason.FOLDED, 2)
+
+
+async def test_who_was_let_through_counts_before_the_store_shows_it() -> None:
+    store, starting = MemoryStore(), dict[str, Rescue]()
+    mine, other = await store.create(rescue("mine")), await store.create(rescue("other", node="gpu-2"))
+    company = Company(store, Looked([]), GuardSettings(), NOON, starting)
+    assert (company.census(False).out.all, company.census(False).out.busy) == (frozenset(), {})
+    starting["other"] = progress.started(other, 0, NOON)
+    assert company.census(False).out.busy == {"other": "gpu-2"}
+    assert [one.begun for one in company.of(mine) if one.name == "other"] == [True]
+    del starting["other"]
+    assert company.census(False).out.busy == {}

@@ -8,17 +8,18 @@ import pytest
 from pipeline.cluster.memory import Call, Trouble
 from pipeline.execute.actions.drain import DrainRunner
 from pipeline.execute.actions.port import Done, Fail, Wait
-from pipeline.model.plan import Drain, OnTimeout
+from pipeline.model.plan import Drain, NamespaceMode, NamespaceRule, OnTimeout
 from pipeline.model.rescue import FailReason
 from tests.fakes.faults import NOON
 from tests.fakes.stage import HOUR, MINUTE, NEVER, POD, POLL, Stage
+from tests.fakes.world import gpu_node
 
 
 async def test_the_waittime_of_a_drain_runs_from_its_first_round_not_from_the_start_of_the_step() -> None:
     stage = Stage(Drain(waittime=5 * MINUTE), pods=[POD])
     stage.cluster.add_budget(NEVER)
     assert isinstance(await stage.call(DrainRunner(stage.cluster), HOUR), Wait)
-    assert stage.step.memo == {"since": (NOON + HOUR).isoformat(), "pods_left": "team/train-0"}
+    assert stage.step.memo["since"] == (NOON + HOUR).isoformat()
     assert isinstance(await stage.call(DrainRunner(stage.cluster), 4 * MINUTE), Wait)
     outcome = await stage.call(DrainRunner(stage.cluster), MINUTE)
     assert isinstance(outcome, Fail)
@@ -39,7 +40,7 @@ async def test_a_pod_that_the_server_will_not_let_go_does_not_keep_the_others() 
     assert isinstance(await stage.call(DrainRunner(stage.cluster)), Wait)
     assert await stage.pods() == {"stuck-0": False, "train-0": True}
     stuck = "closing/stuck-0 (forbidden: namespace closing is being terminated)"
-    assert stage.step.memo["pods_left"] == f"{stuck}, team/train-0"
+    assert stage.step.memo["pods_left"] == f"{stuck}, team/train-0 (asked to go)"
     outcome = await stage.calls(DrainRunner(stage.cluster))
     assert isinstance(outcome, Fail)
     assert (outcome.reason, outcome.details) == (FailReason.DRAIN_TIMEOUT, {"pods_left": 1})
@@ -52,7 +53,7 @@ async def test_a_pod_that_may_go_after_all_is_named_without_the_old_reason() -> 
     await stage.call(DrainRunner(stage.cluster))
     stage.cluster.forbidden = frozenset()
     await stage.call(DrainRunner(stage.cluster), POLL)
-    assert stage.step.memo == {"since": NOON.isoformat(), "pods_left": "closing/train-0"}
+    assert stage.step.memo == {"since": NOON.isoformat(), "pods_left": "closing/train-0 (asked to go)"}
     assert await stage.pods() == {"train-0": True}
 
 
@@ -79,8 +80,7 @@ async def test_a_forced_drain_leaves_each_pod_its_grace_from_the_first_deletion_
     grace = 10 * MINUTE
     stage = Stage(Drain(waittime=5 * MINUTE, on_timeout=OnTimeout.FORCE), pods=[replace(POD, grace_period=grace)])
     stage.cluster.add_budget(NEVER)
-    stage.cluster.troubles.never_returns.add("gpu-1")
-    stage.cluster.reboot("gpu-1", "a machine that is off ends no pod")
+    stage.cluster.troubles.never_end.add("team/train-0")
     runner = DrainRunner(stage.cluster)
     await stage.call(runner)
     # Nobody works for three hours; the deletions begin only now, and so does the grace.
@@ -116,3 +116,90 @@ async def test_a_deletion_that_fails_for_now_does_not_keep_the_others() -> None:
     stage.cluster.troubles.next(Call.DELETE_POD, Trouble.TIMEOUT)
     assert isinstance(await stage.call(runner, MINUTE), Wait)
     assert await stage.pods() == {"train-0": False, "train-1": True}
+
+
+async def test_a_drain_tells_for_which_budget_a_pod_waits() -> None:
+    stage = Stage(Drain(), pods=[POD])
+    stage.cluster.add_budget(NEVER)
+    await stage.call(DrainRunner(stage.cluster))
+    assert "budget never needs 1 healthy pods" in stage.step.memo["pods_left"]
+
+
+async def test_on_a_dead_node_pods_are_waited_for_until_their_grace_is_over_and_30s_more() -> None:
+    pods = [POD, replace(POD, name="train-1", grace_period=MINUTE)]
+    stage = Stage(Drain(), replace(gpu_node(), ready=False), pods=pods)
+    stage.cluster.troubles.never_end |= {"team/train-0", "team/train-1"}
+    outcome = await stage.calls(DrainRunner(stage.cluster))
+    assert stage.now() == NOON + MINUTE + 30 * timedelta(seconds=1)
+    assert isinstance(outcome, Done)
+    assert outcome.details == {"pods_stuck": 2}
+    assert "not Ready" in outcome.message
+    assert "team/train-1 (terminating" in outcome.message
+    assert await stage.pods() == {"train-0": True, "train-1": True}
+
+
+@pytest.mark.parametrize("on_timeout", list(OnTimeout))
+async def test_on_a_ready_node_a_pod_that_hangs_counts_until_the_waittime_is_over(on_timeout: OnTimeout) -> None:
+    stage = Stage(Drain(waittime=HOUR, on_timeout=on_timeout), pods=[POD])
+    stage.cluster.troubles.never_end.add("team/train-0")
+    outcome = await stage.calls(DrainRunner(stage.cluster))
+    assert stage.now() >= NOON + HOUR
+    told = {OnTimeout.FAIL: Fail, OnTimeout.CONTINUE: Done, OnTimeout.FORCE: Done}
+    assert type(outcome) is told[on_timeout]
+    assert await stage.pods() == ({} if on_timeout is OnTimeout.FORCE else {"train-0": True})
+
+
+async def test_a_drain_that_ends_with_pods_left_tells_also_of_those_that_are_stuck() -> None:
+    pods = [POD, replace(POD, name="bare-0", owner=None)]
+    stage = Stage(Drain(waittime=5 * MINUTE), replace(gpu_node(), ready=False), pods=pods)
+    stage.cluster.troubles.never_end.add("team/train-0")
+    outcome = await stage.calls(DrainRunner(stage.cluster))
+    assert isinstance(outcome, Fail)
+    assert outcome.details == {"pods_left": 1, "pods_stuck": 1}
+
+
+def _waiting(on_timeout: OnTimeout = OnTimeout.FAIL) -> Stage:
+    rule = NamespaceRule("te*", NamespaceMode.WAIT_FOR_COMPLETION)
+    return Stage(Drain(waittime=HOUR, on_timeout=on_timeout, namespaces=(rule,)), pods=[POD])
+
+
+async def test_a_pod_that_is_left_to_come_to_its_end_is_not_touched_before() -> None:
+    stage = _waiting()
+    runner = DrainRunner(stage.cluster)
+    for _ in range(10):
+        await stage.call(runner, MINUTE)
+    assert await stage.pods() == {"train-0": False}
+    assert stage.step.memo["pods_left"] == "team/train-0 (left to come to its end by itself: namespaces te*)"
+    stage.cluster.finish_pod(POD)
+    assert isinstance(await stage.calls(runner), Done)
+    assert stage.now() < NOON + 11 * MINUTE
+
+
+@pytest.mark.parametrize("on_timeout", list(OnTimeout))
+async def test_what_has_not_come_to_its_end_is_up_to_on_timeout(on_timeout: OnTimeout) -> None:
+    stage = _waiting(on_timeout)
+    runner = DrainRunner(stage.cluster)
+    outcome = await stage.calls(runner)
+    assert stage.now() >= NOON + HOUR
+    assert type(outcome) is (Fail if on_timeout is OnTimeout.FAIL else Done)
+    assert await stage.pods() == ({} if on_timeout is OnTimeout.FORCE else {"train-0": False})
+
+
+async def test_pods_are_deleted_with_their_grace_after_the_time_that_budgets_have() -> None:
+    rule = NamespaceRule("team", NamespaceMode.DELETE_AFTER, 2 * MINUTE)
+    stage = Stage(Drain(namespaces=(rule,)), pods=[POD])
+    stage.cluster.add_budget(NEVER)
+    runner = DrainRunner(stage.cluster)
+    await stage.call(runner)
+    while stage.now() < NOON + 2 * MINUTE:
+        assert await stage.pods() == {"train-0": False}
+        await stage.call(runner, POLL)
+    assert await stage.pods() == {"train-0": True}
+    assert isinstance(await stage.calls(runner), Done)
+    assert stage.now() == NOON + 2 * MINUTE + POD.grace_period
+
+
+async def test_with_gpu_pods_only_the_others_stay_and_keep_nobody_waiting() -> None:
+    stage = Stage(Drain(gpu_pods_only=True), pods=[replace(POD, uses_gpu=True), replace(POD, name="web-0")])
+    assert isinstance(await stage.calls(DrainRunner(stage.cluster)), Done)
+    assert await stage.pods() == {"web-0": False}

@@ -8,12 +8,13 @@ from structlog.testing import capture_logs
 
 from pipeline.clock import ManualClock
 from pipeline.decide.guards import FabricSettings, GuardSettings
-from pipeline.execute.loops import LiveLoop, ReplayLoop, merged
+from pipeline.execute.loops import ReplayLoop, merged
 from pipeline.execute.replay import BEFORE_ALL_LOGS
 from pipeline.model.rescue import HoldReason, Status
 from pipeline.sources.port import Delivery
 from tests.fakes.faults import NOON
 from tests.fakes.intake import APPLICATION, OFF_THE_BUS, Inside
+from tests.fakes.loops import live_loop
 from tests.fakes.world import World, gpu_node
 
 
@@ -170,7 +171,7 @@ async def test_a_live_run_works_side_by_side_and_ends_in_good_order_when_cancell
     inside = Inside(world=world)
     lines = [_at(NOON, OFF_THE_BUS), *(_at(NOON + timedelta(seconds=n), APPLICATION, "gpu-2") for n in range(3))]
     source = ListSource(lines, live=True)
-    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
+    live = live_loop(inside, source)
     running = asyncio.create_task(live.run())
     async with asyncio.timeout(10):
         while "step-started" not in inside.told("action") or len(source.acked) < 4:
@@ -187,7 +188,7 @@ async def test_a_live_run_whose_streams_have_ended_stays_for_a_rescue_that_waits
     world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], guards=guards)
     inside = Inside(world=world)
     source = ListSource([_at(NOON, OFF_THE_BUS)])
-    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
+    live = live_loop(inside, source)
     running = asyncio.create_task(live.run())
     async with asyncio.timeout(10):
         while not any(one.status is Status.HELD for one in world.store.all()):
@@ -203,7 +204,7 @@ async def test_a_live_run_whose_streams_have_ended_leaves_a_rescue_that_has_not_
     world = World([gpu_node("gpu-1"), gpu_node("gpu-2")], guards=GuardSettings(max_nodes=0))
     inside = Inside(world=world)
     source = ListSource([_at(NOON, OFF_THE_BUS)])
-    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
+    live = live_loop(inside, source)
     async with asyncio.timeout(10):
         await live.run()
     assert [(one.status, one.begun) for one in world.store.all()] == [(Status.HELD, False)]
@@ -216,7 +217,7 @@ async def test_a_live_run_whose_streams_have_ended_leaves_what_waits_for_a_perso
     world, source = inside.world, ListSource([])
     await inside.take(OFF_THE_BUS)
     await inside.take(OFF_THE_BUS, node="gpu-2")
-    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
+    live = live_loop(inside, source)
     async with asyncio.timeout(10):
         await live.run()
     assert [(one.status, one.reason, one.begun) for one in world.store.all()] == [

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline.execute.loops import LiveLoop
 from pipeline.execute.reading import MOST_IN_HAND, Reading
 from pipeline.sources.port import Delivery
 from sinks.base import Record
 from tests.fakes.faults import NOON
 from tests.fakes.intake import APPLICATION, OFF_THE_BUS, Inside
+from tests.fakes.loops import live_loop
 from tests.fakes.sinks import Gate, WatchedSink
 from tests.fakes.world import World, gpu_node
 from tests.unit.execute.test_loops import ListSource
@@ -188,7 +188,7 @@ async def test_nothing_is_read_before_the_nodes_are_known() -> None:
     world.cluster.troubles.cache_synced = False
     inside = Inside(world=world)
     source = Late([_at(NOON, OFF_THE_BUS, "10-0-2-193")])
-    live = LiveLoop([source], inside.intake, world.executor, world.store, world.cluster, inside.policies, world.clock)
+    live = live_loop(inside, source)
     with capture_logs() as logs:
         running = asyncio.create_task(live.run())
         await asyncio.wait({running}, timeout=0.5)

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.cluster.memory import twin
+from pipeline.clock import ManualClock
+from pipeline.cluster.memory import SimulatedCluster, twin
 from pipeline.execute.executor import Executor
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.rehearsal import Drills, Rehearsal
@@ -17,7 +18,7 @@ from pipeline.model.ownership import OFFLINE as OFFLINE_LABEL
 from pipeline.model.plan import ActionName
 from pipeline.model.rescue import HoldReason, Status
 from pipeline.rebooters.simulated import SimulatedRebooter
-from tests.fakes.faults import line, rescue
+from tests.fakes.faults import NOON, line, rescue
 from tests.fakes.theatre import CORDON, OFFLINE, REBOOT, Theatre, policy
 from tests.fakes.world import gpu_node, runners
 
@@ -302,14 +303,18 @@ class Restless:
     async def settle(self) -> None:
         """Nothing is waited for."""
 
+    async def stop(self) -> None:
+        """Nothing is broken off."""
+
     async def record_rest(self) -> None:
         """Nothing is recorded."""
 
 
-class Machines:
+class Machines(SimulatedCluster):
     """A stage that remembers whose machine was put back."""
 
     def __init__(self) -> None:
+        super().__init__(ManualClock(NOON))
         self.put: list[str] = []
 
     def put_back(self, node: str) -> None:

@@ -22,6 +22,8 @@ from pipeline.model.plan import (
     Cordon,
     Drain,
     EnableWarmStandby,
+    NamespaceMode,
+    NamespaceRule,
     Offline,
     OnTimeout,
     Plan,
@@ -44,11 +46,12 @@ st.register_type_strategy(timedelta, st.timedeltas(timedelta(0), timedelta(days=
 def _lived() -> Rescue:
     """A rescue in which no field that can hold something is empty."""
     states = (GuardState(Guard.AGE, Verdict.PASSED, "it is 3s old"),)
+    namespaces = (NamespaceRule("x-*", NamespaceMode.DELETE_AFTER, timedelta(minutes=2)),)
     considered = (Considered("test", 0, 10, True, "it names the code"),)
     actions = (
         Cordon(),
         EnableWarmStandby(),
-        Drain(timedelta(minutes=5), OnTimeout.FORCE, delete_empty_dir_data=False, force=True),
+        Drain(timedelta(minutes=5), OnTimeout.FORCE, False, True, namespaces, gpu_pods_only=True),
         Reboot(timedelta(seconds=90), timedelta(hours=1)),
         Uncordon(),
         Offline(),
@@ -168,6 +171,13 @@ def test_what_was_saved_once_is_read_for_ever() -> None:
     assert OCCURRENCE.read((GOLDEN / "occurrence.json").read_text()) == _SEEN
 
 
+def test_what_format_1_saved_is_read_with_what_drains_were_told_then() -> None:
+    first, lived = RESCUE.read((GOLDEN / "rescue-1.json").read_text()), _lived()
+    assert first.plan.actions[2] == Drain(timedelta(minutes=5), OnTimeout.FORCE, False, True)
+    assert replace(first, plan=lived.plan, members=lived.members, journal=lived.journal) == lived
+    assert OCCURRENCE.read((GOLDEN / "occurrence-1.json").read_text()) == _SEEN
+
+
 def _in(value: Any) -> Iterator[Any]:
     """Every part of the model in a value, itself included."""
     if is_dataclass(value):
@@ -197,7 +207,7 @@ def test_a_key_that_a_later_version_has_added_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param(f'{{"format": {FORMAT + 1}}}', "a later version has saved it, in format 2", id="a later format"),
+        pytest.param(f'{{"format": {FORMAT + 1}}}', "a later version has saved it, in format 3", id="a later format"),
         pytest.param("{}", "it cannot be read: format: Field required", id="no format"),
         pytest.param("", "it cannot be read: the whole: Invalid JSON", id="nothing"),
         pytest.param('{"format": 1}', "it cannot be read: name: Field required", id="a field is missing"),
