@@ -152,7 +152,7 @@ def _broken(call: str, error: Exception) -> TemporaryError:
 
 @asynccontextmanager
 async def _cut_off(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
-    """End the connection at once if it is left before its end: to close TLS in good form takes the other side's help."""
+    """Cut the connection if it is left before its end: to close TLS in good form takes the other side's help."""
     async with response:
         try:
             yield

@@ -18,7 +18,8 @@ _SILENCE = 90.0
 _WATCHED = (240, 480)
 """Seconds after which the server ends a watch: at random, so that the watches of many replicas do not end together."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+"""Seconds, more or less: so long may it take until we see again after the API server is back."""
 _NO_QUERY: Query = {}
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """What answers of the API server mean."""
 
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -81,6 +82,17 @@ def test_an_error_in_a_watch_is_the_same() -> None:
 def test_what_is_not_json_may_pass(body: bytes) -> None:
     with pytest.raises(TemporaryError, match="not JSON"):
         decoded(body)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_reading_json_leaves_the_collector_as_it_was(collects: bool, request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(gc.enable)
+    if not collects:
+        gc.disable()
+    decoded(b"{}")
+    with pytest.raises(TemporaryError):
+        decoded(b"{")
+    assert gc.isenabled() == collects
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../pods", "a?x", "a%2fb", "A", "-a", "a b", "a\n", "a" * 254])

@@ -8,6 +8,7 @@ import pytest
 from pipeline.clock import ManualClock
 from pipeline.cluster.kube.node_copy import NodeCopy
 from pipeline.cluster.kube.nodes import NodeReader, merge_patch, written_taints
+from pipeline.cluster.kube.words import Words
 from pipeline.model.node import Node, NodePatch, Taint
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -105,6 +106,19 @@ def test_equal_labels_of_two_nodes_are_one_string() -> None:
     first, second = (reader.read(found(pool="".join(("a", "b")))).labels for _ in range(2))
     assert next(iter(first.values())) is next(iter(second.values()))
     assert next(iter(first)) is next(iter(second))
+
+
+def test_what_is_different_on_every_node_is_soon_not_kept() -> None:
+    words = Words()
+    for number in range(2_000):
+        words.shared({"hostname": f"gpu-{number}"})
+
+    def twice(value: str) -> bool:
+        first, second = (words.shared({"hostname": "".join(value)})["hostname"] for _ in range(2))
+        return first is second
+
+    assert twice("gpu-0")
+    assert not twice("gpu-1999")
 
 
 def test_a_heartbeat_changes_nothing(seen: Seen) -> None:
