@@ -1,7 +1,7 @@
 """All benchmarks, one after the other: `python -m benchmarks`."""
 
-from benchmarks import backtest, decode, elasticsearch, endtoend, faults, held, kafka, match, pipeline, storm
+from benchmarks import backtest, decode, elasticsearch, endtoend, faults, held, kafka, match, nodes, pipeline, storm
 
-for benchmark in (match, decode, faults, pipeline, storm, held, backtest, kafka, elasticsearch, endtoend):
+for benchmark in (match, decode, faults, pipeline, storm, held, backtest, nodes, kafka, elasticsearch, endtoend):
     print(f"\n{benchmark.__name__.removeprefix('benchmarks.')}\n")
     benchmark.main()

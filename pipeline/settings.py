@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from pipeline.api.settings import ApiSettings
+from pipeline.cluster.kube.settings import KubernetesClusterConfig, LeaseSettings
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.standby import StandbySettings
 from pipeline.decode.settings import DecodeSettings
@@ -19,7 +21,9 @@ from pipeline.enrich.labels import EnrichSettings
 from pipeline.errors import BadInputError, Complaint
 from pipeline.execute.announce import EventSettings
 from pipeline.execute.settings import ExecuteSettings
-from pipeline.sources.events import EventsSourceConfig
+from pipeline.execute.store_kube_settings import KubernetesStoreConfig
+from pipeline.rebooters.settings import NoRebooterConfig, RebooterConfig
+from pipeline.sources.events.settings import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
@@ -74,8 +78,8 @@ SourceConfig = Annotated[
     FileSourceConfig | StdinSourceConfig | KmsgSourceConfig | KafkaSourceConfig | EventsSourceConfig,
     Field(discriminator="type"),
 ]
-ClusterConfig = SimulatedClusterConfig
-StoreConfig = Annotated[MemoryStoreConfig | SqliteStoreConfig, Field(discriminator="type")]
+ClusterConfig = Annotated[SimulatedClusterConfig | KubernetesClusterConfig, Field(discriminator="type")]
+StoreConfig = Annotated[MemoryStoreConfig | SqliteStoreConfig | KubernetesStoreConfig, Field(discriminator="type")]
 SinkConfig = Annotated[FileSinkConfig | ElasticsearchSinkConfig, Field(discriminator="type")]
 
 
@@ -90,7 +94,11 @@ class Settings(Strict):
 
     sources: list[SourceConfig] = Field(min_length=1, description="Where kernel logs come from; read side by side.")
     cluster: ClusterConfig = Field(description="The cluster whose nodes are rescued.")
-    policies: list[Path] = Field([], description="Files and folders of RescuePolicy and WarmStandbyPolicy manifests.")
+    policies: list[Path] = Field(
+        [],
+        description="Files and folders of RescuePolicy and WarmStandbyPolicy manifests, for a simulated cluster; on "
+        "Kubernetes they are resources.",
+    )
     patterns: list[Path] = Field([], description="Files and folders of rules and codes, read after the shipped ones.")
     decision: Literal["policies"] = Field("policies", description="Who decides: the policies.")
     dry_run: bool = Field(False, description="Decide everything, do it on a simulated copy of the cluster only.")
@@ -101,28 +109,55 @@ class Settings(Strict):
     store: StoreConfig = Field(
         MemoryStoreConfig(type="memory"), description="Where rescues and occurrences are kept over a restart."
     )
+    lease: LeaseSettings = Field(LeaseSettings(), description="How replicas on Kubernetes agree on who executes.")
+    rebooter: RebooterConfig = Field(
+        NoRebooterConfig(type="none"), description="What reboots machines of a Kubernetes cluster."
+    )
     execute: ExecuteSettings = Field(ExecuteSettings(), description="How the executor waits and tries again.")
     events: EventSettings = Field(EventSettings(), description="What people see of it at the nodes, with kubectl.")
     sinks: list[SinkConfig] = Field(
         min_length=1, description="Where rescue records go; a record is safe when all have it."
     )
+    api: ApiSettings | None = Field(None, description="The HTTP API: health, readiness, metrics; none: there is none.")
     log: LogSettings = Field(LogSettings(), description="What the process says of itself.")
 
     @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        kubernetes = isinstance(self.cluster, KubernetesClusterConfig)
+        if kubernetes != isinstance(self.store, KubernetesStoreConfig):
+            raise ValueError(
+                "cluster.type kubernetes and store.type kubernetes go together: the rescues of its nodes are resources "
+                "of the cluster, so that every replica sees them"
+            )
+        if kubernetes and self.policies:
+            raise ValueError(
+                "policies are resources of the Kubernetes cluster: take the key out and kubectl apply the files"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _remembers_as_a_whole(self) -> "Settings":
+        if isinstance(self.cluster, KubernetesClusterConfig):
+            if not any(_is_live(source) for source in self.sources):
+                raise ValueError("no source is live: what an old log tells must not act on a real cluster; follow one")
+            return self
         if isinstance(self.store, SqliteStoreConfig) and self.cluster.state is None:
             raise ValueError(
                 "store.type sqlite needs cluster.state as well: a restart makes a simulated cluster forget cordons and "
                 "reboots that the store remembers, as if people had undone them"
             )
         keeps = isinstance(self.store, SqliteStoreConfig) or self.cluster.state is not None
-        always = (KmsgSourceConfig, KafkaSourceConfig, EventsSourceConfig)
-        if keeps and not any(isinstance(source, always) or source.follow for source in self.sources):
+        if keeps and not any(_is_live(source) for source in self.sources):
             raise ValueError(
                 "no source is live, and a replay runs on the log's own time, from its beginning each time; follow the "
                 "source, or set store.type to memory and no cluster.state"
             )
         return self
+
+
+def _is_live(source: SourceConfig) -> bool:
+    always = (KmsgSourceConfig, KafkaSourceConfig, EventsSourceConfig)
+    return isinstance(source, always) or source.follow
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,13 @@ class FanOut:
             raise _joined(errors)
 
     async def _each(self, calls: Iterable[Awaitable[object]]) -> dict[str, SinkError]:
-        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        # Most have one sink, which needs no task of its own.
+        waiting = list(calls)
+        outcomes: Sequence[BaseException | None]
+        if len(waiting) == 1:
+            outcomes = [await _outcome(waiting[0])]
+        else:
+            outcomes = await asyncio.gather(*map(_outcome, waiting), return_exceptions=True)
         errors = {}
         for name, outcome in zip(self._sinks, outcomes, strict=True):
             if isinstance(outcome, SinkError):
@@ -61,6 +67,14 @@ class FanOut:
             elif isinstance(outcome, BaseException):
                 raise outcome
         return errors
+
+
+async def _outcome(call: Awaitable[object]) -> BaseException | None:
+    try:
+        await call
+    except SinkError as error:
+        return error
+    return None
 
 
 def _joined(errors: Mapping[str, SinkError]) -> SinkError:

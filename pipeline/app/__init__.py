@@ -5,11 +5,12 @@ What belongs here: opening what the settings name (`ports`, `rules`), handing ea
 What does not: a rule, an effect, what the command line shows.
 """
 
-from pipeline.app.building import build, open_enricher
+from pipeline.app.building import build
 from pipeline.app.executing import executions
-from pipeline.app.ports import elasticsearch_sinks, open_cluster, open_inlet, open_sinks, recall_cluster
+from pipeline.app.ports import elasticsearch_sinks, open_inlet, open_sinks, recall_cluster
 from pipeline.app.reaching import parts
 from pipeline.app.rules import open_patterns, open_policies, policy_documents
+from pipeline.app.snapshots import open_enricher, open_snapshot, snapshot_policies
 from pipeline.app.trials import build_backtest
 
 __all__ = [
@@ -17,13 +18,14 @@ __all__ = [
     "build_backtest",
     "elasticsearch_sinks",
     "executions",
-    "open_cluster",
     "open_enricher",
     "open_inlet",
     "open_patterns",
     "open_policies",
     "open_sinks",
+    "open_snapshot",
     "parts",
     "policy_documents",
     "recall_cluster",
+    "snapshot_policies",
 ]

@@ -2,8 +2,10 @@
 
 import random
 
+from pipeline.app.sites import Site
 from pipeline.clock import Clock
-from pipeline.cluster.memory import SimulatedCluster, Twin, twin
+from pipeline.cluster.memory import Twin, twin
+from pipeline.cluster.port import Cluster
 from pipeline.decide.guards import GuardSettings
 from pipeline.decide.standby import StandbySettings
 from pipeline.execute.actions.cordon import CordonRunner
@@ -22,12 +24,14 @@ from pipeline.execute.store import RescueStore
 from pipeline.execute.store_view import StoreView, acts, is_drill, is_rehearsed
 from pipeline.execute.succession import Succession
 from pipeline.model.plan import ActionName
+from pipeline.rebooters.port import Rebooter
 from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings
 
 
 def runners(
-    cluster: SimulatedCluster,
+    cluster: Cluster,
+    rebooter: Rebooter,
     policies: PolicyBook,
     standby: StandbySettings,
     store: RescueStore,
@@ -44,7 +48,7 @@ def runners(
     return {
         ActionName.CORDON: CordonRunner(cluster),
         ActionName.DRAIN: DrainRunner(cluster),
-        ActionName.REBOOT: RebootRunner(cluster, SimulatedRebooter(cluster)),
+        ActionName.REBOOT: RebootRunner(cluster, rebooter),
         ActionName.UNCORDON: HandOverRunner(
             cluster, replenish if standby.replenish else uncordon, Succession(store, cluster, guards).begin
         ),
@@ -57,11 +61,10 @@ def runners(
 
 def executions(
     settings: Settings,
-    seen: SimulatedCluster,
+    site: Site,
     stage: Twin,
     clock: Clock,
     policies: PolicyBook,
-    store: RescueStore,
     recorder: Recorder,
 ) -> SideBySide:
     """Who executes rescues: on the cluster, on the *stage* what is rehearsed, on copies of their own the drills.
@@ -69,13 +72,18 @@ def executions(
     Under the global dry run nobody executes on the cluster, also not what was begun before it.
     """
 
-    def executor(rescues: RescueStore, cluster: SimulatedCluster) -> Executor:
-        actions = runners(cluster, policies, settings.standby, rescues, settings.guards)
+    def executor(rescues: RescueStore, cluster: Cluster, rebooter: Rebooter) -> Executor:
+        actions = runners(cluster, rebooter, policies, settings.standby, rescues, settings.guards)
         return Executor(rescues, cluster, actions, recorder, settings.guards, clock, settings.execute)
 
-    rehearsed, drills = StoreView(store, is_rehearsed), StoreView(store, is_drill)
+    def rehearsing(rescues: RescueStore, copy: Twin) -> Executor:
+        return executor(rescues, copy, SimulatedRebooter(copy))
+
+    rehearsed, drills = StoreView(site.store, is_rehearsed), StoreView(site.store, is_drill)
     aside: list[Execution] = [
-        Rehearsal(rehearsed, executor(rehearsed, stage), stage),
-        Drills(drills, lambda: executor(drills, twin(seen, clock))),
+        Rehearsal(rehearsed, rehearsing(rehearsed, stage), stage),
+        Drills(drills, lambda: rehearsing(drills, twin(site.cluster, clock))),
     ]
-    return SideBySide(aside if settings.dry_run else [executor(StoreView(store, acts), seen), *aside])
+    if settings.dry_run:
+        return SideBySide(aside)
+    return SideBySide([executor(StoreView(site.store, acts), site.cluster, site.rebooter), *aside])

@@ -4,11 +4,27 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from pipeline.clock import Clock
+from pipeline.cluster.kube.api import KubeApi
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.cluster.memory import LastingCluster, SimulatedCluster, load_cluster
+from pipeline.execute.store_kube_settings import KubernetesStoreConfig
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.execute.store_sqlite import SqliteStore
-from pipeline.settings import MemoryStoreConfig, Settings, SinkConfig, SourceConfig, SqliteStoreConfig, StoreConfig
-from pipeline.sources.events import EventsSource, EventsSourceConfig
+from pipeline.rebooters.none import NoRebooter
+from pipeline.rebooters.pod import PodRebooter
+from pipeline.rebooters.port import Rebooter
+from pipeline.rebooters.settings import NoRebooterConfig, PodRebooterConfig, RebooterConfig
+from pipeline.settings import (
+    MemoryStoreConfig,
+    Settings,
+    SimulatedClusterConfig,
+    SinkConfig,
+    SourceConfig,
+    SqliteStoreConfig,
+    StoreConfig,
+)
+from pipeline.sources.events.settings import EventsSourceConfig
+from pipeline.sources.events.source import EventsSource
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.inlet import FileInlet, Inlet
 from pipeline.sources.kafka.inlet import KafkaInlet
@@ -93,33 +109,49 @@ def elasticsearch_sinks(settings: Settings) -> list[ElasticsearchSink]:
     return [ElasticsearchSink(config) for config in settings.sinks if isinstance(config, ElasticsearchSinkConfig)]
 
 
-def open_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
-    """Open the cluster whose nodes are rescued."""
-    config = settings.cluster
+def open_simulated(config: SimulatedClusterConfig, clock: Clock) -> SimulatedCluster:
+    """Open a simulated cluster as its file describes it."""
     return load_cluster(config.nodes, clock, SimulatedCluster) if config.nodes else SimulatedCluster(clock)
 
 
-def recall_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
-    """Open the cluster as the last process has left it, if the settings keep its state; what is done to it is lost."""
-    config = settings.cluster
+def recall_cluster(config: SimulatedClusterConfig, clock: Clock) -> SimulatedCluster:
+    """Open it as the last process has left it, if its state is kept; what is done to it is lost."""
     if config.state is None:
-        return open_cluster(settings, clock)
+        return open_simulated(config, clock)
     cluster = load_cluster(config.nodes, clock, LastingCluster) if config.nodes else LastingCluster(clock)
     cluster.recall(config.state)
     return cluster
 
 
-def resume_cluster(settings: Settings, clock: Clock) -> SimulatedCluster:
-    """Open it so, and have what is done to it kept, if the settings keep its state."""
-    cluster = recall_cluster(settings, clock)
+def resume_cluster(config: SimulatedClusterConfig, clock: Clock) -> SimulatedCluster:
+    """Open it so, and have what is done to it kept, if its state is kept."""
+    cluster = recall_cluster(config, clock)
     if isinstance(cluster, LastingCluster):
         cluster.go_on()
     return cluster
 
 
-def open_store(config: StoreConfig) -> MemoryStore | SqliteStore:
-    """Open the store of rescues; raises BadInputError."""
+def open_api(config: KubernetesClusterConfig) -> KubeApi:
+    """Open the API of a Kubernetes cluster; nothing is asked of it yet."""
+    return KubeApi(config)
+
+
+def open_rebooter(config: RebooterConfig, api: KubeApi, clock: Clock) -> Rebooter:
+    """Open what turns machines off and on again."""
     match config:
+        case NoRebooterConfig():
+            return NoRebooter()
+        case PodRebooterConfig():
+            return PodRebooter(api, config, clock)
+        case _:
+            assert_never(config)
+
+
+def open_local_store(config: StoreConfig) -> MemoryStore | SqliteStore:
+    """Open a store of this machine; raises BadInputError."""
+    match config:
+        case KubernetesStoreConfig():
+            raise AssertionError("the settings allow it with a Kubernetes cluster alone")
         case MemoryStoreConfig():
             return MemoryStore()
         case SqliteStoreConfig():

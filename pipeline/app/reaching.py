@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from pipeline.app.ports import open_sink, open_source, open_store, recall_cluster
+from pipeline.app.ports import open_local_store, open_sink, open_source, recall_cluster
+from pipeline.app.sites import open_site
 from pipeline.clock import WallClock
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.execute.store_lock import InUseError, not_yet
-from pipeline.settings import Settings, SqliteStoreConfig, StoreConfig
+from pipeline.settings import Settings, SimulatedClusterConfig, SqliteStoreConfig, StoreConfig
 
 
 class Part(Protocol):
@@ -29,7 +31,7 @@ class StoreOnCall:
         if isinstance(self._config, SqliteStoreConfig) and not self._config.path.exists():
             return not_yet(self._config.path)
         try:
-            store = open_store(self._config)
+            store = open_local_store(self._config)
         except InUseError:
             return "in use by a process that runs"
         try:
@@ -44,8 +46,14 @@ def parts(settings: Settings, stack: AsyncExitStack) -> Iterator[tuple[str, Part
         opened = open_source(source, lambda _: True)
         stack.push_async_callback(opened.close)
         yield f"sources.{number} ({source.type})", opened
-    yield f"cluster ({settings.cluster.type})", recall_cluster(settings, WallClock())
-    yield f"store ({settings.store.type})", StoreOnCall(settings.store)
+    match settings.cluster:
+        case SimulatedClusterConfig() as config:
+            yield f"cluster ({config.type})", recall_cluster(config, WallClock())
+            yield f"store ({settings.store.type})", StoreOnCall(settings.store)
+        case KubernetesClusterConfig() as config:
+            site = open_site(settings, WallClock(), stack)
+            yield f"cluster ({config.type})", site.cluster
+            yield f"store ({settings.store.type})", site.store
     for number, sink in enumerate(settings.sinks):
         taking = open_sink(sink)
         stack.push_async_callback(taking.close)

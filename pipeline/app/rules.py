@@ -1,18 +1,29 @@
 """What operators write: patterns and policies, read, and read again while the pipeline runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.app.sites import Site
 from pipeline.cluster.memory import SimulatedCluster
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.policy import PolicySet, read_policies
 from pipeline.documents import Document, read_documents
 from pipeline.enrich.labels import Enricher
-from pipeline.execute.policies import PolicyBook
+from pipeline.execute.loops import Companion
+from pipeline.execute.policies import PolicyBook, PolicyWatch
 from pipeline.execute.reload import Reload
 from pipeline.match.matcher import Matcher
 from pipeline.match.patterns import PatternSet, load_patterns
 from pipeline.settings import Settings, shipped
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """How the policies in force stay what people want: whether they are known yet, and what follows their changes."""
+
+    known: Callable[[], bool]
+    companion: Companion
 
 
 def open_patterns(settings: Settings) -> PatternSet:
@@ -40,15 +51,32 @@ def policy_documents(paths: Sequence[Path]) -> list[Document]:
     return [document for file in found for document in read_documents(file)]
 
 
-def reloads(
-    settings: Settings,
-    cluster: SimulatedCluster,
-    matcher: Matcher,
-    enricher: Enricher,
-    incidents: Incidents,
-    policies: PolicyBook,
-) -> list[Reload]:
-    """What is read again while the pipeline runs, and where it then takes effect."""
+def first_policies(settings: Settings, site: Site) -> PolicySet:
+    """Return what is in force at first: the files', or as long as a cluster's resources are not known, none."""
+    if isinstance(site.cluster, SimulatedCluster):
+        return policies_in_force(settings, site.cluster)
+    return read_policies([])
+
+
+def follow_policies(settings: Settings, site: Site, policies: PolicyBook) -> InForce:
+    """Put in force what files, or the cluster's resources, are changed to while the pipeline runs."""
+    cluster = site.cluster
+    if isinstance(cluster, SimulatedCluster):
+        simulated = cluster
+        read = Reload("policies", settings.policies, lambda: policies.replace(policies_in_force(settings, simulated)))
+        return InForce(lambda: cluster.synced, read.run)
+    watch = PolicyWatch(cluster, policies, settings.dry_run)
+
+    def known() -> bool:
+        if cluster.synced:
+            watch.refresh()
+        return cluster.synced
+
+    return InForce(known, watch.run)
+
+
+def follow_patterns(settings: Settings, matcher: Matcher, enricher: Enricher, incidents: Incidents) -> Companion:
+    """Read the patterns again when their files change, and have them take effect."""
 
     def read_patterns() -> None:
         patterns = open_patterns(settings)
@@ -56,7 +84,4 @@ def reloads(
         enricher.catalogue = patterns.catalogue
         incidents.forget_skipped()
 
-    return [
-        Reload("patterns", [shipped() / "patterns", *settings.patterns], read_patterns),
-        Reload("policies", settings.policies, lambda: policies.replace(policies_in_force(settings, cluster))),
-    ]
+    return Reload("patterns", [shipped() / "patterns", *settings.patterns], read_patterns).run

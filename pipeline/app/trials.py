@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.app.executing import runners
-from pipeline.app.ports import open_cluster
-from pipeline.app.rules import open_patterns, open_policies
+from pipeline.app.rules import open_patterns
+from pipeline.app.snapshots import open_snapshot, snapshot_policies
 from pipeline.backtest.backtest import Backtest, Span
 from pipeline.backtest.ledger import Ledger
 from pipeline.backtest.logs import PastLog
@@ -24,6 +24,7 @@ from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Replay
 from pipeline.match.matcher import Matcher
+from pipeline.rebooters.simulated import SimulatedRebooter
 from pipeline.settings import Settings
 
 
@@ -34,15 +35,23 @@ async def _at_once(_: timedelta) -> None:
 def open_trial(settings: Settings, matcher: Matcher, present: datetime) -> Trial:
     """Open one trial of a backtest: the settings' policies over a simulated cluster that nobody else has a hand in."""
     clock = ManualClock(BEFORE_ALL_LOGS)
-    cluster = open_cluster(settings, clock)
-    policies = PolicyBook(open_policies(settings, cluster), cluster)
+    cluster = open_snapshot(settings, clock)
+    policies = PolicyBook(snapshot_policies(settings, cluster), cluster)
     enricher = Enricher(cluster, matcher.catalogue, settings.enrich, cluster.newcomer)
     ledger = Ledger()
     store, guards = TrialStore(ledger), settings.guards
     recorder = Recorder(ledger, store)
     recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock())
     intake = Intake(recognition, policies, Incidents(guards), store, recorder, guards, clock, settings.execute.settle)
-    actions = runners(cluster, policies, settings.standby, store, guards, choose=lambda standbys: standbys[0])
+    actions = runners(
+        cluster,
+        SimulatedRebooter(cluster),
+        policies,
+        settings.standby,
+        store,
+        guards,
+        choose=lambda standbys: standbys[0],
+    )
     executor = Executor(store, cluster, actions, recorder, guards, clock, settings.execute)
     replay = Replay(intake, executor, store, clock, _at_once, present)
     names = [str(path) for path in settings.policies]

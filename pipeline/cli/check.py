@@ -10,10 +10,11 @@ import click
 from pipeline.app import open_patterns, open_policies, parts, recall_cluster
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.cluster.memory import SimulatedCluster
 from pipeline.decide.wording import names
 from pipeline.errors import BadInputError, PermanentError, TemporaryError
-from pipeline.settings import Settings
+from pipeline.settings import Settings, SimulatedClusterConfig
 from sinks.base import SinkError
 
 
@@ -60,6 +61,9 @@ def _patterns(settings: Settings) -> Iterator[str]:
 
 
 def _policies(settings: Settings) -> Iterator[str]:
+    if isinstance(settings.cluster, KubernetesClusterConfig):
+        yield "policies: resources of the cluster; see `kubectl get rescuepolicies`"
+        return
     policies = open_policies(settings, SimulatedCluster(WallClock()))
     yield f"policies: {len(policies.rules)} rules"
     for rule in policies.rules:
@@ -70,7 +74,11 @@ def _policies(settings: Settings) -> Iterator[str]:
 
 
 def _cluster(settings: Settings) -> Iterator[str]:
-    yield f"cluster: simulated, {len(recall_cluster(settings, WallClock()).nodes())} nodes"
+    match settings.cluster:
+        case SimulatedClusterConfig() as config:
+            yield f"cluster: simulated, {len(recall_cluster(config, WallClock()).nodes())} nodes"
+        case KubernetesClusterConfig():
+            yield "cluster: kubernetes; --online asks it"
 
 
 async def _reached(settings: Settings) -> bool:

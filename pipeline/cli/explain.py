@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from pipeline.app import open_cluster, open_enricher, open_patterns, open_policies
+from pipeline.app import open_enricher, open_patterns, open_snapshot, snapshot_policies
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
 from pipeline.decide.admission import Admission, Cancel, Fold, Go, Hold, admission_states, admit
@@ -68,8 +68,8 @@ def explain(line: str, node: str | None, config: Path | None, overrides: tuple[s
 
 def _explained(settings: Settings, text: str, node: str | None) -> Explanation:
     now, matcher = datetime.now(UTC), Matcher(open_patterns(settings))
-    cluster = open_cluster(settings, WallClock())
-    policies = open_policies(settings, cluster)
+    cluster = open_snapshot(settings, WallClock())
+    policies = snapshot_policies(settings, cluster)
     decoded = Decoder(settings.decode).decode(text.encode(), "LINE", received=now, key=node)
     faults = [found for found in map(matcher.match, decoded.lines) if isinstance(found, Fault)]
     if not faults:

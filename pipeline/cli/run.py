@@ -14,10 +14,12 @@ import click
 import structlog
 from rich.console import Console
 
+from pipeline.api.server import serving
 from pipeline.app import build
 from pipeline.cli.board import Totals
 from pipeline.cli.console import LiveConsole, PlainConsole
 from pipeline.cli.options import config, sets, settings_of
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import BadInputError, Complaint
 from pipeline.settings import Settings
 from sinks.base import Sink, SinkError
@@ -27,6 +29,8 @@ _log = structlog.get_logger()
 _SPEED = 600
 _LONGEST_PAUSE = 0.25
 _ALL_PAUSES = 20.0
+_REAL = "The cluster is real: nodes are cordoned, drained and rebooted as its policies say."
+_REHEARSED = "The cluster is real, and nothing is done to it: all that its policies plan is rehearsed."
 _SIMULATED = "The cluster is simulated: no machine is touched."
 _UNKNOWN_NODES = " Its nodes are the log's hosts, without labels, which no rule with a nodeSelector matches."
 _FASTER = " Times are the log's own and run faster than the clock."
@@ -92,13 +96,21 @@ async def _run(settings: Settings) -> None:
         async with AsyncExitStack() as stack:
             app = build(settings, Pacing() if people else _no_pause, view.show, stack)
             await _reach(app.sink)
-            unknown = _UNKNOWN_NODES if settings.cluster.nodes is None else ""
-            view.begin(_SIMULATED + unknown + (_FASTER if app.simulated_time else ""))
+            if settings.api is not None:
+                await stack.enter_async_context(serving(settings.api, app.readiness))
+            view.begin(_beginning(settings, app.simulated_time))
             await _until_stopped(app.loop.run())
         view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
         view.say("records: " + ", ".join(sink.place for sink in settings.sinks))
     finally:
         view.close()
+
+
+def _beginning(settings: Settings, simulated_time: bool) -> str:
+    if isinstance(settings.cluster, KubernetesClusterConfig):
+        return _REHEARSED if settings.dry_run else _REAL
+    unknown = _UNKNOWN_NODES if settings.cluster.nodes is None else ""
+    return _SIMULATED + unknown + (_FASTER if simulated_time else "")
 
 
 async def _reach(sink: Sink) -> None:

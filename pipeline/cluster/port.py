@@ -1,6 +1,6 @@
 """What the pipeline asks of a cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -43,6 +43,13 @@ class NodeCache(Protocol):
 
     def nodes(self) -> Mapping[str, Node]:
         """All nodes, by name."""
+        ...
+
+    def changed_since(self, generation: int) -> Iterable[str]:
+        """Return the names of the nodes that were added, removed or changed after that generation; after 0, of all.
+
+        It may name some that have not changed, and none twice.
+        """
         ...
 
 

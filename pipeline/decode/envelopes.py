@@ -6,10 +6,10 @@ Understood are the records of rsyslog, Fluent Bit (in_kmsg, in_tail, in_systemd)
 journalctl, Docker and KLog, and the headers listed in `headers`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.decode.facts import host_name
+from pipeline.decode.facts import Facts, host_name
 from pipeline.decode.problems import Problem
 from pipeline.decode.reading import Reading
 from pipeline.decode.records import RecordReader
@@ -67,7 +67,7 @@ class Decoder:
                 node=facts.node or facts.header_node or fallback,
                 time=facts.time.best(stamp, received),
                 kernel_time=facts.kernel_time and _encodable(facts.kernel_time),
-                boot_id=facts.boot_id,
+                boot_id=self._boot_of(facts),
                 from_kernel=facts.from_kernel(text, self._kernel_containers),
                 bare=facts.begins(),
                 original=original,
@@ -75,6 +75,9 @@ class Decoder:
             for index, (text, facts) in enumerate(reading.found)
         ]
         return Decoded(tuple(lines), tuple(sorted(reading.problems)))
+
+    def _boot_of(self, facts: Facts) -> str | None:
+        return facts.boot_id
 
 
 class BootlessDecoder(Decoder):
@@ -84,20 +87,8 @@ class BootlessDecoder(Decoder):
     they are in.
     """
 
-    def decode(
-        self,
-        payload: bytes,
-        position: str,
-        *,
-        received: datetime,
-        stamp: datetime | None = None,
-        key: str | None = None,
-    ) -> Decoded:
-        """Return what a decoder returns, without boot ids."""
-        read = super().decode(payload, position, received=received, stamp=stamp, key=key)
-        if all(line.boot_id is None for line in read.lines):
-            return read
-        return replace(read, lines=tuple(replace(line, boot_id=None) for line in read.lines))
+    def _boot_of(self, facts: Facts) -> str | None:
+        return None
 
 
 def _encodable(text: str) -> str:

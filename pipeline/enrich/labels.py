@@ -38,7 +38,8 @@ class EnrichSettings(Strict):
     )
 
 
-def _no_newcomers(_host: str) -> Node | None:
+def no_newcomers(_host: str) -> Node | None:
+    """A host that no node answers to stays unknown."""
     return None
 
 
@@ -55,7 +56,7 @@ class Enricher:
         cache: NodeCache,
         catalogue: Meanings,
         settings: EnrichSettings,
-        newcomer: Callable[[str], Node | None] = _no_newcomers,
+        newcomer: Callable[[str], Node | None] = no_newcomers,
     ) -> None:
         self.catalogue = catalogue
         self._names = NodeNames(cache, settings.rewrite)

@@ -40,18 +40,19 @@ class NodeNames:
     never match). The first search that finds something ends it: one node is found, two are ambiguous, whatever a
     weaker search would say. Case, a dot at the end and the way an IP address is written make no difference.
 
-    The index follows the cache's generation; only nodes whose spellings changed are indexed anew.
+    The index follows the cache: what has changed since the last line is looked at, and indexed anew where its spellings
+    have.
     """
 
     def __init__(self, cache: NodeCache, rules: tuple[RewriteRule, ...] = ()) -> None:
         self._cache = cache
         self._rewriter = Rewriter(rules)
-        self._generation: int | None = None
+        self._generation = 0
         self._nodes: dict[str, Node] = {}
         self._spellings: dict[str, frozenset[Spelling]] = {}
         self._index: dict[Spelling, set[str]] = {}
-        # Of the hosts that were asked for since the cache has changed: the lines of a storm are of few.
-        self._found: dict[str, tuple[Lookup, Node | None]] = {}
+        # Of the hosts that were asked for since a spelling has changed: the lines of a storm are of few.
+        self._found: dict[str, tuple[Lookup, str]] = {}
 
     def resolve(self, host: str | None) -> tuple[Lookup, Node | None]:
         """Return how the search for the host's node ended, and the node if exactly one was found."""
@@ -65,15 +66,16 @@ class NodeNames:
             if len(self._found) >= _MOST_FOUND:
                 self._found.clear()
             self._found[wanted] = self._search(wanted)
-        return self._found[wanted]
+        lookup, name = self._found[wanted]
+        return lookup, self._nodes.get(name)
 
-    def _search(self, wanted: str) -> tuple[Lookup, Node | None]:
+    def _search(self, wanted: str) -> tuple[Lookup, str]:
         for candidates in self._searches(wanted):
             if len(candidates) == 1:
-                return Lookup.FOUND, self._nodes[candidates.pop()]
+                return Lookup.FOUND, candidates.pop()
             if candidates:
-                return Lookup.AMBIGUOUS, None
-        return Lookup.UNKNOWN, None
+                return Lookup.AMBIGUOUS, ""
+        return Lookup.UNKNOWN, ""
 
     def _searches(self, host: str) -> Iterator[set[str]]:
         yield from self._exact(host)
@@ -99,25 +101,29 @@ class NodeNames:
         if generation == self._generation:
             return
         nodes = self._cache.nodes()
-        for name in self._nodes.keys() - nodes.keys():
-            self._index_node(name, frozenset())
-        for name, node in nodes.items():
-            if self._nodes.get(name) is not node:
+        for name in self._cache.changed_since(self._generation):
+            node = nodes.get(name)
+            if node is None:
+                self._nodes.pop(name, None)
+                self._index_node(name, frozenset())
+            elif self._nodes.get(name) is not node:
+                self._nodes[name] = node
                 self._index_node(name, frozenset(_spellings(node)))
-        self._nodes = dict(nodes)
-        self._found.clear()
         self._generation = generation
 
     def _index_node(self, name: str, spellings: frozenset[Spelling]) -> None:
         before = self._spellings.pop(name, frozenset())
+        if spellings:
+            self._spellings[name] = spellings
+        if spellings == before:
+            return
+        self._found.clear()
         for spelling in before - spellings:
             self._index[spelling].discard(name)
             if not self._index[spelling]:
                 del self._index[spelling]
         for spelling in spellings - before:
             self._index.setdefault(spelling, set()).add(name)
-        if spellings:
-            self._spellings[name] = spellings
 
 
 def _spellings(node: Node) -> Iterator[Spelling]:
@@ -142,6 +148,9 @@ def _normalised(host: str) -> str:
 
 
 def _canonical_ip(name: str) -> str | None:
+    # Most names are none, and to raise and catch an error for each takes longer than all else here.
+    if ":" not in name and not name[:1].isdigit():
+        return None
     try:
         return str(ipaddress.ip_address(name))
     except ValueError:

@@ -1,6 +1,6 @@
 """What follows from an incident: a rescue, a place in that of its family, or a record of why neither; and its count."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from pipeline.model.fault import NodeFault
 from pipeline.model.plan import Decision, Plan, Skip
 from pipeline.model.rescue import Member, Rescue
 from pipeline.telemetry import RESCUES, SKIPS
+from sinks.base import Record
 
 _log = structlog.get_logger()
 
@@ -68,15 +69,15 @@ class Consequences:
             return partial(self._recorder.write_journal, rescue)
         assert isinstance(decision, Skip)
         SKIPS.labels(decision.reason).inc()
-        known = _known(incident)
-        return partial(self._recorder.write, skip_records(incident.name, incident.lead, decision, known))
+        return self._recording(partial(skip_records, incident.name, incident.lead, decision, _known(incident)))
 
     async def recount(self, incident: Incident) -> Recording | None:
         """Save how often it was seen, to be recorded; return None if somebody has deleted its rescue."""
         member = incident.as_member()
         name = self._about(incident)
         if name is None:
-            return partial(self._recorder.write, [repeat_record(member, _known(incident))])
+            known = _known(incident)
+            return self._recording(lambda: [repeat_record(member, known)])
         count, first, last = member.count, member.first_seen, member.last_seen
         rescue = await self._changed(
             name, "save a count", lambda stored: progress.repeated(stored, member.name, count, first, last)
@@ -110,6 +111,14 @@ class Consequences:
                 if after is not None:
                     recordings.append(partial(self._recorder.write_journal, after))
         return recordings
+
+    def _recording(self, make: Callable[[], Sequence[Record]]) -> Recording:
+        """Make the records when they are written, and not before: a thousand faults may be in hand."""
+
+        async def record() -> None:
+            await self._recorder.write(make())
+
+        return record
 
     async def _changed(self, name: str, what: str, change: Callable[[Rescue], Rescue]) -> Rescue | None:
         try:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 import structlog
 
 from pipeline.clock import Clock, ManualClock
-from pipeline.cluster.port import NodeCache
 from pipeline.execute.intake import Intake
 from pipeline.execute.leadership import Leadership
 from pipeline.execute.policies import PolicyBook
@@ -48,7 +47,7 @@ class LiveLoop:
         intake: Intake,
         executions: Callable[[], Execution],
         store: RescueStore,
-        nodes: NodeCache,
+        known: Callable[[], bool],
         policies: PolicyBook,
         clock: Clock,
         leadership: Leadership,
@@ -56,7 +55,7 @@ class LiveLoop:
     ) -> None:
         """*executions* gives a new one each time that this process begins to lead: it remembers nothing of the last.
 
-        *companions* run beside all this, whoever leads.
+        *known* says whether nodes and policies are complete. *companions* run beside all this, whoever leads.
         """
         self._companions = companions
         self._executions = executions
@@ -65,7 +64,7 @@ class LiveLoop:
         self._readings = [Reading(source, intake, clock) for source in sources]
         self._intake = intake
         self._store = store
-        self._nodes = nodes
+        self._nodes_known = known
         self._policies = policies
         self._clock = clock
         self._ended = 0
@@ -91,7 +90,7 @@ class LiveLoop:
 
     async def _read(self, reading: Reading) -> None:
         # Until then a host may look unknown, and its fault be lost.
-        await self._known("nodes", lambda: self._nodes.synced)
+        await self._known("nodes and policies", self._nodes_known)
         await reading.run()
         self._ended += 1
 

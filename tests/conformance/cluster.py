@@ -183,6 +183,21 @@ class ClusterConformance:
         await stage.cache_has_caught_up()
         assert node.name not in stage.cluster.nodes()
 
+    async def test_the_cache_tells_which_nodes_have_changed_since_a_generation(self, stage: Stage) -> None:
+        node = await _node(stage)
+        await stage.cache_has_caught_up()
+        assert node.name in stage.cluster.changed_since(0)
+        before = stage.cluster.generation
+        assert node.name not in stage.cluster.changed_since(before)
+        await stage.cluster.patch_node(node.name, NodePatch(unschedulable=True), node.resource_version)
+        await stage.cache_has_caught_up()
+        changed = stage.cluster.generation
+        assert list(stage.cluster.changed_since(before)).count(node.name) == 1
+        await stage.delete_node(node.name)
+        await stage.cache_has_caught_up()
+        assert node.name in stage.cluster.changed_since(changed)
+        assert node.name not in stage.cluster.changed_since(stage.cluster.generation)
+
     async def test_a_watch_tells_what_is_there_and_then_every_change(self, stage: Stage) -> None:
         node = await _node(stage)
         watch = stage.watch()

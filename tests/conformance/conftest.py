@@ -51,6 +51,8 @@ async def kubernetes(rescue_api: KubeApi, namespace: str) -> AsyncIterator[Openi
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
+    # To close TLS in good form, what was broken off needs the other side.
+    await asyncio.sleep(0.05)
 
 
 @pytest.fixture(params=[*STORES, "kubernetes"])

@@ -12,7 +12,8 @@ from typing import Protocol
 
 import pytest
 
-from pipeline.sources.events import EventsSource, EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
+from pipeline.sources.events.source import EventsSource
 from pipeline.sources.file import FileSource, FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kafka.source import KafkaSource

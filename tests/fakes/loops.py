@@ -9,5 +9,5 @@ from tests.fakes.intake import Inside
 def live_loop(inside: Inside, source: Source) -> LiveLoop:
     """The loop of the only process, which reads the source."""
     world = inside.world
-    stores = world.store, world.cluster, inside.policies, world.clock
+    stores = world.store, lambda: world.cluster.synced, inside.policies, world.clock
     return LiveLoop([source], inside.intake, lambda: world.executor, *stores, Alone())

@@ -16,7 +16,7 @@ from pipeline.settings import (
     read_settings,
     shipped,
 )
-from pipeline.sources.events import EventsSourceConfig
+from pipeline.sources.events.settings import EventsSourceConfig
 from pipeline.sources.file import FileSourceConfig
 from pipeline.sources.kafka.settings import KafkaSourceConfig
 from pipeline.sources.kmsg import KmsgSourceConfig
@@ -203,12 +203,14 @@ def test_files_that_are_read_count_from_the_configuration_files_folder(tmp_path:
     path = tmp_path / "etc" / "pipeline.yaml"
     path.parent.mkdir()
     path.write_text(
-        "sources: [{type: file, path: kern.log}]\ncluster: {type: simulated, nodes: nodes.yaml}\n"
+        "sources: [{type: file, path: kern.log}, {type: events, kubeconfig: kube}]\n"
+        "cluster: {type: simulated, nodes: nodes.yaml}\n"
         "policies: [p, /abs/p]\npatterns: [q]\nsinks: [{type: file, path: out.ndjson}]\n"
     )
     settings = _read(path=path)
-    (source,) = settings.sources
-    assert getattr(source, "path", None) == tmp_path / "etc" / "kern.log"
+    file, events = settings.sources
+    assert getattr(file, "path", None) == tmp_path / "etc" / "kern.log"
+    assert getattr(events, "kubeconfig", None) == tmp_path / "etc" / "kube"
     assert settings.cluster.nodes == tmp_path / "etc" / "nodes.yaml"
     assert settings.policies == [tmp_path / "etc" / "p", Path("/abs/p")]
     assert settings.patterns == [tmp_path / "etc" / "q"]

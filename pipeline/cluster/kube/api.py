@@ -138,7 +138,11 @@ class KubeApi:
     async def _opened(self, configuration: Configuration) -> RESTClientObject:
         async with self._opening:
             if self._client is None:
-                self._client = RESTClientObject(configuration, maxsize=_MOST_AT_ONCE)
+                try:
+                    self._client = RESTClientObject(configuration, maxsize=_MOST_AT_ONCE)
+                except OSError as error:
+                    # A certificate or a key that is none.
+                    raise self._identity.unusable(error) from error
             return self._client
 
 
@@ -148,7 +152,7 @@ def _broken(call: str, error: Exception) -> TemporaryError:
 
 @asynccontextmanager
 async def _cut_off(response: aiohttp.ClientResponse) -> AsyncIterator[None]:
-    """End the connection of what is not read to its end at once: to close TLS in good form, the other side is needed."""
+    """End the connection at once if it is left before its end: to close TLS in good form takes the other side's help."""
     async with response:
         try:
             yield

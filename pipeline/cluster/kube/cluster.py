@@ -45,6 +45,11 @@ class KubernetesCluster:
             for reflector in self._reflectors:
                 tasks.create_task(reflector.run())
 
+    async def wait_synced(self) -> None:
+        """Return when nodes and policies have been listed."""
+        for reflector in self._reflectors:
+            await reflector.wait_synced()
+
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()

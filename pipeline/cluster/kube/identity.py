@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+from yaml import YAMLError
 
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import BadInputError, Complaint
@@ -30,23 +31,28 @@ class Identity:
             self._loaded, self._loaded_at = await self._load(), now
         return self._loaded
 
+    def unusable(self, error: Exception) -> BadInputError:
+        """Return what tells a person that what was loaded cannot be used, and why."""
+        place = "cluster.kubeconfig" if self._from_file else "cluster (service account of the pod)"
+        # An empty file is an AttributeError deep in the library, whose text would tell nobody anything.
+        known = isinstance(error, ConfigException | YAMLError | OSError | ValueError)
+        told = f"cannot be used: {error if known else 'it is no kubeconfig'}"
+        return BadInputError(Complaint(place, told, "name a kubeconfig that `kubectl` can use"))
+
     @property
     def _from_file(self) -> bool:
         return self._config.kubeconfig is not None or not _in_a_pod()
 
     async def _load(self) -> Configuration:
         configuration = Configuration()
-        place = "cluster.kubeconfig"
         try:
             if not self._from_file:
-                place = "cluster (service account of the pod)"
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             else:
                 file = str(self._config.kubeconfig) if self._config.kubeconfig else None
                 await load_kube_config(file, self._config.context, configuration, persist_config=False)
-        except (ConfigException, OSError, ValueError) as error:
-            told = f"cannot be used: {error}"
-            raise BadInputError(Complaint(place, told, "name a kubeconfig that `kubectl` can use")) from error
+        except (ConfigException, YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise self.unusable(error) from error
         return configuration
 
 

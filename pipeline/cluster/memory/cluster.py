@@ -89,6 +89,11 @@ class SimulatedCluster:
         self._refresh()
         return self._cached
 
+    def changed_since(self, generation: int) -> Iterable[str]:
+        """The names of the nodes that have changed since, those that the cache does not show yet among them."""
+        self._refresh()
+        return self._objects.changed_since(generation)
+
     def watch(self) -> Watch:
         """Return an endless iterator over node events; see `Watch`."""
         self.settle()

@@ -1,10 +1,11 @@
 """The node objects as an API server stores them: versioned, and told to whoever watches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from weakref import WeakSet
 
+from pipeline.cluster.changes import Changes
 from pipeline.cluster.memory.watch import Watch
 from pipeline.cluster.port import EventType, NodeEvent
 from pipeline.errors import NotFoundError
@@ -18,6 +19,7 @@ class NodeObjects:
         self._nodes: dict[str, Node] = {}
         self._watches: WeakSet[Watch] = WeakSet()
         self._generation = 0
+        self._changes = Changes()
 
     @property
     def generation(self) -> int:
@@ -30,6 +32,10 @@ class NodeObjects:
     def all(self) -> Mapping[str, Node]:
         """Return the nodes by name, a live view."""
         return MappingProxyType(self._nodes)
+
+    def changed_since(self, generation: int) -> Iterable[str]:
+        """Return the names of the nodes that were added, removed or changed after that generation."""
+        return self._changes.since(generation)
 
     def get(self, name: str) -> Node:
         """Return one node; raise NotFoundError if there is none of that name."""
@@ -46,6 +52,7 @@ class NodeObjects:
         self._generation += 1
         stored = replace(node, resource_version=str(self._generation))
         self._nodes[node.name] = stored
+        self._changes.note(node.name, self._generation)
         self._tell(EventType.ADDED if before is None else EventType.MODIFIED, stored)
         return stored
 
@@ -54,6 +61,7 @@ class NodeObjects:
         gone = self.get(name)
         del self._nodes[name]
         self._generation += 1
+        self._changes.note(name, self._generation)
         self._tell(EventType.DELETED, gone)
 
     def watch(self) -> Watch:

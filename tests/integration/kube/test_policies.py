@@ -107,10 +107,29 @@ def _durations() -> list[str]:
     units = ["w", "wks", "weeks", "d", "day", "days", "h", "hr", "hours", "m", "min", "minutes", "s", "sec", "H", "Min"]
     units += ["", "ms", "months", "x"]
     joints = ["", " ", ", ", ",", "/", "-", ":"]
-    numbers = ["1", "20", "0", "1.5", ".5", "1.", "1.2.3", "-5", "744", "30", "31", "2592000", "2592001", "720", "43201"]
+    numbers = [
+        "1",
+        "20",
+        "0",
+        "1.5",
+        ".5",
+        "1.",
+        "1.2.3",
+        "-5",
+        "744",
+        "30",
+        "31",
+        "2592000",
+        "2592001",
+        "720",
+        "43201",
+    ]
     return [
         "".join(
-            by_chance.choice(numbers) + by_chance.choice(["", "", " "]) + by_chance.choice(units) + by_chance.choice(joints)
+            by_chance.choice(numbers)
+            + by_chance.choice(["", "", " "])
+            + by_chance.choice(units)
+            + by_chance.choice(joints)
             for _ in range(by_chance.choice([1, 1, 2, 3]))
         )
         for _ in range(400)

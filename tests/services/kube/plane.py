@@ -142,7 +142,7 @@ class ControlPlane:
     def compact(self) -> int:
         """Let etcd forget every state but the newest, and return its revision.
 
-        Whoever watches or pages from an earlier one gets 410 if the API server has no cache of its own
+        Whoever goes on from a state of at least two writes ago gets 410 if the API server has no cache of its own
         (`--watch-cache=false`).
         """
         return compact(self.etcd)

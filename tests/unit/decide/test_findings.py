@@ -148,7 +148,7 @@ def test_the_second_global_rule_of_all_policies_is_never_met() -> None:
 
 
 def test_nobody_is_told_of_the_built_in_rule() -> None:
-    assert not _unreachable(_policies('{priority: 9, actions: [{name: cordon}], nodeSelector: {labels: {a: b}}}'))
+    assert not _unreachable(_policies("{priority: 9, actions: [{name: cordon}], nodeSelector: {labels: {a: b}}}"))
 
 
 STANDBY = """

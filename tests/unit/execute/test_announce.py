@@ -1,7 +1,9 @@
 """A record is worth at most one event at the node."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,18 @@ from pipeline.execute.announce import announced
 from pipeline.execute.progress import cancelled, done, failed, held, repeated, started
 from pipeline.execute.records import records, repeat_record, skip_records
 from pipeline.model.fault import Drill, Lookup
-from pipeline.model.plan import Cordon, Drain, EnableWarmStandby, Offline, Plan, Reboot, Skip, SkipReason, Uncordon
+from pipeline.model.plan import (
+    ActionName,
+    Cordon,
+    Drain,
+    EnableWarmStandby,
+    Offline,
+    Plan,
+    Reboot,
+    Skip,
+    SkipReason,
+    Uncordon,
+)
 from pipeline.model.rescue import CancelReason, FailReason, HoldReason, Member, Rescue
 from sinks.base import Record
 from tests.fakes.faults import NOON, fault, node_fault, plan, rescue
@@ -166,3 +179,17 @@ def test_of_a_node_that_came_after_its_fault_is_told_what_was_done_to_it() -> No
     late = rescue(cause=replace(SEED, lookup=Lookup.NOT_READY), plan=plan(Cordon()))
     after = done(started(held(late, NOON, HoldReason.NODE_UNKNOWN, "no such node"), 0, LATER), 0, LATER, "done", {})
     assert reasons(records(after)) == ["NodeCordoned", "RescueSucceeded"]
+
+
+@pytest.mark.parametrize("action", ActionName)
+def test_the_end_of_each_action_is_told(action: ActionName) -> None:
+    (ended,) = [r for r in records(_whole(plan(Cordon()))) if r.document["event"]["action"] == "step-ended"]
+    own = ended.document["gpu_rescue"]
+    changed = {**ended.document, "gpu_rescue": {**own, "step": {**own["step"], "action": action}}}
+    assert announced(replace(ended, document=changed), "zh") is not None
+
+
+def test_every_event_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+    documented = re.findall(r"^\| (\w+) \| (?:Normal|Warning) \|", page, re.MULTILINE)
+    assert sorted(documented) == sorted(AnnouncedReason)

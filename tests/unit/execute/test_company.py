@@ -1,6 +1,6 @@
 """What a poll of held rescues costs does not grow with what has ended, nor with nodes for each of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,6 +83,9 @@ class Looked:
 
     def nodes(self) -> Mapping[str, Node]:
         self.looked += 1
+        return self._nodes
+
+    def changed_since(self, generation: int) -> Iterable[str]:
         return self._nodes
 
 

@@ -1,4 +1,4 @@
-"""The kernel's line in an event of an agent's, and what tells one occurrence from the next."""
+"""The kernel's line in an event of an agent's."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,8 +7,7 @@ import pytest
 
 from pipeline.decode.envelopes import Decoder
 from pipeline.decode.settings import DecodeSettings
-from pipeline.sources.event_lines import NodeEventSeen, kernel_line, seen
-from pipeline.sources.events import Arrivals, Followed
+from pipeline.sources.events.lines import kernel_line, seen
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SEED = "NVRM: Xid (PCI:0000:03:00): 62, Channel 00000001"
@@ -82,52 +81,3 @@ def test_it_is_decoded_as_the_kernels_word_of_the_node_at_that_time() -> None:
     found = seen(_event(lastTimestamp="2026-11-20T12:00:00Z"))
     (line,) = Decoder(DecodeSettings()).decode(found.envelope(), found.position, received=NOON).lines
     assert (line.text, line.node, line.time, line.from_kernel) == (SEED, "gpu-1", NOON, True)
-
-
-def _at(count: int, uid: str = "u", minute: int = 0) -> NodeEventSeen:
-    return NodeEventSeen(uid, f"default/{uid}", "gpu-1", SEED, count, NOON.replace(minute=minute))
-
-
-def _taken(arrivals: Arrivals) -> list[tuple[str, int]]:
-    found = []
-    while (event := arrivals.take()) is not None:
-        found.append((event.uid, event.count))
-    return found
-
-
-def test_each_time_an_event_happens_is_taken_once() -> None:
-    arrivals = Arrivals()
-    followed = Followed(arrivals)
-    followed.listed([_at(1)])
-    assert _taken(arrivals) == [("u", 1)]
-    for count, expected in ((1, []), (2, [("u", 2)]), (2, []), (5, [("u", 5)]), (4, [])):
-        followed.changed(_at(count))
-        assert _taken(arrivals) == expected
-    followed.listed([_at(5), _at(1, "new")])
-    assert _taken(arrivals) == [("new", 1)]
-
-
-def test_what_is_listed_comes_in_the_order_of_time() -> None:
-    arrivals = Arrivals()
-    Followed(arrivals).listed([_at(1, "a", 9), _at(1, "b", 3), _at(1, "c", 3)])
-    assert _taken(arrivals) == [("b", 1), ("c", 1), ("a", 1)]
-
-
-def test_while_nobody_reads_the_first_and_the_last_are_kept() -> None:
-    arrivals = Arrivals()
-    followed = Followed(arrivals)
-    for count in range(1, 1000):
-        followed.changed(_at(count))
-    assert _taken(arrivals) == [("u", 1), ("u", 999)]
-
-
-def test_an_event_that_comes_anew_after_the_server_forgot_it_is_new() -> None:
-    arrivals = Arrivals()
-    followed = Followed(arrivals)
-    followed.changed(_at(4))
-    followed.deleted(_at(4))
-    followed.changed(_at(1, "later"))
-    assert _taken(arrivals) == [("u", 4), ("later", 1)]
-    followed.listed([])
-    followed.changed(_at(1, "later"))
-    assert _taken(arrivals) == [("later", 1)]
