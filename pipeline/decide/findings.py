@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 
 from pipeline.decide.errorcodes import Selector, covers
 from pipeline.decide.resources import Key
@@ -46,9 +45,8 @@ def unknown_labels(policies: PolicySet, nodes: Collection[Mapping[str, str]]) ->
 
 def _unreachable(policies: PolicySet) -> Told:
     found: defaultdict[Key, list[str]] = defaultdict(list)
-    for rule in policies.rules:
-        before = list(takewhile(lambda other: other is not rule, policies.rules))
-        if rule is not BUILT_IN and (shadows := _shadows(rule, before)):
+    for place, rule in enumerate(policies.rules):
+        if rule is not BUILT_IN and (shadows := _shadows(rule, policies.rules[:place])):
             first = " and ".join(_named(other, rule) for other in shadows)
             found["RescuePolicy", rule.policy].append(
                 f"Rule {rule.index} is never met: {first} {_come(shadows)} first for all that it names."
