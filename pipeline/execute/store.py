@@ -17,6 +17,14 @@ class RescueStore(Protocol):
     sets.
     """
 
+    async def reach(self) -> str:
+        """Return in a few words where rescues are kept; raise what says why they cannot be."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
     @property
     def synced(self) -> bool:
         """Whether the cache shows all that the store holds, as it does from the start where nobody else writes."""

@@ -34,6 +34,13 @@ class StoreView:
         self._store = store
         self._shows = shows
 
+    async def reach(self) -> str:
+        """Tell what the store itself tells."""
+        return await self._store.reach()
+
+    async def close(self) -> None:
+        """The store is its owner's to close."""
+
     @property
     def synced(self) -> bool:
         """Whether the store shows all that it holds."""

@@ -15,6 +15,10 @@ class LaggingStore(StoreCache):
         super().__init__(kept_ended)
         self.server = server or MemoryStore(kept_ended)
 
+    async def reach(self) -> str:
+        """Tell what it is."""
+        return "in memory, and its cache lags"
+
     async def close(self) -> None:
         """The server lives on."""
 

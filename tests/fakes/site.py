@@ -35,6 +35,7 @@ from tests.fakes.faults import line as log_line
 from tests.fakes.judge import Judge
 from tests.fakes.judged import JudgedCluster, JudgedStore
 from tests.fakes.killing import KilledError, Killer, KillingSink
+from tests.fakes.loops import simulated_site
 
 PATTERNS = load_patterns([shipped() / "patterns"])
 _DEFECTS = {"action.defect", "rescue.defect"}
@@ -87,7 +88,9 @@ class Site:
         )
         self.intake.restore()
         stage = twin(self.cluster, self.clock)
-        self.execution = executions(settings, self.cluster, stage, self.clock, self.book, self.store, recorder)
+        self.execution = executions(
+            settings, simulated_site(self.cluster, self.store), stage, self.clock, self.book, recorder
+        )
 
     def decree(self, policies: str) -> None:
         """Put other policies in force."""

@@ -27,6 +27,7 @@ from pipeline.settings import Settings, SimulatedClusterConfig, shipped
 from pipeline.sources.stdin import StdinSourceConfig
 from sinks.file import FileSinkConfig
 from tests.fakes.faults import line as log_line
+from tests.fakes.loops import simulated_site
 from tests.fakes.world import World, gpu_node
 
 PATTERNS = load_patterns([shipped() / "patterns"])
@@ -84,7 +85,7 @@ class Theatre:
             recognition, self.policies, self.incidents, world.store, recorder, world.guards, world.clock
         )
         self.execution = executions(
-            settings, world.cluster, self.stage, world.clock, self.policies, world.store, recorder
+            settings, simulated_site(world.cluster, world.store), self.stage, world.clock, self.policies, recorder
         )
 
     def decree(self, *policies: str) -> None:

@@ -211,6 +211,7 @@ def test_files_that_are_read_count_from_the_configuration_files_folder(tmp_path:
     file, events = settings.sources
     assert getattr(file, "path", None) == tmp_path / "etc" / "kern.log"
     assert getattr(events, "kubeconfig", None) == tmp_path / "etc" / "kube"
+    assert isinstance(settings.cluster, SimulatedClusterConfig)
     assert settings.cluster.nodes == tmp_path / "etc" / "nodes.yaml"
     assert settings.policies == [tmp_path / "etc" / "p", Path("/abs/p")]
     assert settings.patterns == [tmp_path / "etc" / "q"]
@@ -223,6 +224,7 @@ def test_a_store_that_lasts_needs_a_cluster_that_does() -> None:
         _read(store)
     settings = _read(store, "cluster.state=cluster.ndjson", "sources.0.follow=true")
     assert settings.store == SqliteStoreConfig(type="sqlite", path=Path("rescues.db"))
+    assert isinstance(settings.cluster, SimulatedClusterConfig)
     assert settings.cluster.state == Path("cluster.ndjson")
 
 
@@ -235,7 +237,9 @@ def test_a_replay_is_refused_what_lasts(store: str) -> None:
         _read(*lasting, "sources=[{type: stdin}, {type: file, path: a.log}]")
     kafka = "{type: kafka, bootstrap_servers: ['127.0.0.1:9092'], topics: [kernel-logs], group_id: gpu-rescue}"
     for live in ("{type: stdin, follow: true}", "{type: kmsg}", "{type: events}", kafka):
-        assert _read(*lasting, f"sources=[{live}, {{type: file, path: a.log}}]").cluster.state is not None
+        cluster = _read(*lasting, f"sources=[{live}, {{type: file, path: a.log}}]").cluster
+        assert isinstance(cluster, SimulatedClusterConfig)
+        assert cluster.state is not None
 
 
 @pytest.mark.parametrize("text", ["", "a", "- a", "a: 1\n---\nb: 2\n"])

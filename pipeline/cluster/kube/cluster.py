@@ -1,7 +1,7 @@
 """A Kubernetes cluster behind the port."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -63,6 +63,10 @@ class KubernetesCluster:
     def generation(self) -> int:
         """How many changes of nodes have been seen; a heartbeat is none."""
         return self._copy.generation
+
+    def changed_since(self, generation: int) -> Iterable[str]:
+        """Return the names of the nodes that were added, removed or changed after that generation."""
+        return self._copy.changed_since(generation)
 
     def nodes(self) -> Mapping[str, Node]:
         """All nodes as last seen, a snapshot; a node that has not changed is the same object as in the one before."""

@@ -1,11 +1,12 @@
 """The nodes as the API server last showed them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 from pipeline.clock import Clock
+from pipeline.cluster.changes import Changes
 from pipeline.cluster.kube.api import Object
 from pipeline.cluster.kube.nodes import NodeReader
 from pipeline.model.node import Node
@@ -24,6 +25,7 @@ class NodeCopy:
         self._nodes: dict[str, Node] = {}
         self._boots: dict[str, tuple[str, datetime]] = {}
         self._generation = 0
+        self._changes = Changes()
         self._snapshot: Mapping[str, Node] = MappingProxyType({})
         self._snapshot_generation = 0
 
@@ -31,6 +33,10 @@ class NodeCopy:
     def generation(self) -> int:
         """How many times something has changed."""
         return self._generation
+
+    def changed_since(self, generation: int) -> Iterable[str]:
+        """Return the names of the nodes that were added, removed or changed after that generation."""
+        return self._changes.since(generation)
 
     def snapshot(self) -> Mapping[str, Node]:
         """Return all nodes by name as they are now; copied when somebody asks, if anything has changed since."""
@@ -53,22 +59,29 @@ class NodeCopy:
     def listed(self, found: Sequence[Node]) -> None:
         """Take these for all there are."""
         nodes = {node.name: node for node in found}
-        if len(nodes) != len(self._nodes) or any(self._nodes.get(name) is not node for name, node in nodes.items()):
-            self._nodes = nodes
-            self._boots = {name: boot for name, boot in self._boots.items() if name in nodes}
-            self._generation += 1
+        changed = [name for name, node in nodes.items() if self._nodes.get(name) is not node]
+        gone = self._nodes.keys() - nodes.keys()
+        self._nodes = nodes
+        self._boots = {name: boot for name, boot in self._boots.items() if name in nodes}
+        self._note(*changed, *gone)
 
     def changed(self, found: Node) -> None:
         """Take this one for new, or in the place of what it was."""
         if self._nodes.get(found.name) is not found:
             self._nodes[found.name] = found
-            self._generation += 1
+            self._note(found.name)
 
     def deleted(self, found: Node) -> None:
         """Forget this one."""
         if self._nodes.pop(found.name, None) is not None:
             self._boots.pop(found.name, None)
+            self._note(found.name)
+
+    def _note(self, *names: str) -> None:
+        if names:
             self._generation += 1
+        for name in names:
+            self._changes.note(name, self._generation)
 
     def _booted_at(self, node: Node) -> datetime | None:
         """Return when this boot was first seen, of a node that was seen with an earlier one."""

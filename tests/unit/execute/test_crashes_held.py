@@ -29,6 +29,7 @@ from sinks.file import FileSinkConfig
 from tests.fakes.faults import NOON, fault, line, node_fault, plan, rescue
 from tests.fakes.judged import JudgedCluster
 from tests.fakes.killing import KilledError, Killer, KillingSink, KillingStore
+from tests.fakes.loops import simulated_site
 from tests.fakes.world import World, gpu_node
 
 _MINUTE = timedelta(minutes=1)
@@ -174,7 +175,7 @@ def _process(world: World) -> Execution:
     )
     stage, recorder = twin(world.cluster, world.clock), Recorder(world.sink, world.store)
     policies = PolicyBook(PolicySet(), world.cluster)
-    return executions(settings, world.cluster, stage, world.clock, policies, world.store, recorder)
+    return executions(settings, simulated_site(world.cluster, world.store), stage, world.clock, policies, recorder)
 
 
 async def _play(scene: Scene, killer: Killer) -> World:

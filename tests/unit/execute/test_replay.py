@@ -34,6 +34,9 @@ class Counting:
     async def record_rest(self) -> None:
         await self._executor.record_rest()
 
+    async def stop(self) -> None:
+        await self._executor.stop()
+
 
 class Noise:
     """An intake to which no line means anything."""
