@@ -142,6 +142,7 @@ def test_an_entry_is_refused(text: str, told: str) -> None:
         ("154:8", "'154:8': the recovery actions that ask for something are 1 to 7 (0 says that it recovered)"),
         ("62:fatal", "'62:fatal': only the NVLink5 Xids 144 to 150 and SXids have such a word"),
         ("disk:7:fatal", "'disk:7:fatal': only the NVLink5 Xids 144 to 150 and SXids have such a word"),
+        ("149:fatal:nonfatal", "'149:fatal:nonfatal' has two words of the driver; name one of them"),
         ("149:deadly", "'149:deadly': the driver's words are fatal, nonfatal, correctable"),
         (
             "class:restart",

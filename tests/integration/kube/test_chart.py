@@ -1,0 +1,299 @@
+"""The Helm chart: what it renders, what of that the API server and the pipeline take, and which values it refuses."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.cluster.kube.rights import NEEDS
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from pipeline.settings import read_settings
+from tests.services.kube.artifact import VERSION
+from tests.services.kube.plane import ControlPlane
+
+CHART = Path(__file__).parents[3] / "config" / "chart"
+LIMIT = 60
+
+BROKERS: dict[str, Any] = {"kafka": {"bootstrapServers": ["kafka-1:9092"]}}
+SITE: dict[str, Any] = {
+    "replicas": 3,
+    "dryRun": True,
+    "kafka": {
+        "bootstrapServers": ["kafka-1:9093"],
+        "sasl": {"mechanism": "SCRAM-SHA-512", "username": "u", "passwordSecret": {"name": "kafka-password"}},
+        "tls": {"enabled": True, "secret": "kafka-tls", "clientCertificate": True},
+    },
+    "records": {
+        "type": "elasticsearch",
+        "elasticsearch": {
+            "hosts": ["https://es-1:9200"],
+            "auth": {"apiKeySecret": {"name": "es-key"}},
+            "caSecret": {"name": "es-ca"},
+        },
+        "spool": {"storageClass": "fast"},
+    },
+    "patterns": {"own.yaml": "rules: []\n"},
+    "policies": {"site": {"rules": [{"priority": 1, "actions": [{"name": "drain"}]}]}},
+    "warmStandbyPolicies": {"site": {"matches": [{"originNode": {"a": "b"}, "targetNode": {"a": "b"}}]}},
+    "config": {"guards": {"max_nodes": 3}, "lease": {"retry_period": "1s"}},
+    "rebooter": {"type": "pod", "image": "busybox:1.37"},
+    "podAnnotations": {"a": "b"},
+    "podLabels": {"c": "d"},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "networkPolicy": {"from": [{"namespaceSelector": {}}], "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}]},
+    "image": {"pullSecrets": ["registry"]},
+    "priorityClassName": "system-cluster-critical",
+    "nodeSelector": {"pool": "system"},
+    "tolerations": [{"key": "system", "operator": "Exists"}],
+}
+PASSWORD = {
+    **BROKERS,
+    "replicas": 1,
+    "records": {
+        "type": "elasticsearch",
+        "elasticsearch": {
+            "hosts": ["http://es-1:9200"],
+            "auth": {"username": "u", "passwordSecret": {"name": "es-password"}},
+        },
+    },
+    "api": {"service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"]}},
+    "networkPolicy": {"enabled": False},
+}
+EVENTS = {
+    "nodeEvents": {"enabled": True, "namespace": "default"},
+    "events": {"language": "en"},
+    "serviceAccount": {"create": False, "name": "default"},
+    "affinity": {"nodeAffinity": {}},
+}
+SETS = [
+    pytest.param(BROKERS, id="no more than brokers"),
+    pytest.param(SITE, id="everything of a site"),
+    pytest.param(PASSWORD, id="a password, one replica and a load balancer"),
+    pytest.param(EVENTS, id="events of an agent instead of Kafka"),
+]
+
+SERVICE_MONITOR = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+    "spec": {
+        "group": "monitoring.coreos.com",
+        "scope": "Namespaced",
+        "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                },
+            }
+        ],
+    },
+}
+
+Helm = Callable[..., "subprocess.CompletedProcess[str]"]
+Object = dict[str, Any]
+
+
+@pytest.fixture
+def chart(helm: Path, tmp_path: Path) -> Helm:
+    """Call helm with the chart and values."""
+
+    def call(command: str, values: Object, *words: str) -> "subprocess.CompletedProcess[str]":
+        file = tmp_path / "values.json"
+        file.write_text(json.dumps(values))
+        release = () if command == "lint" else ("gr",)
+        return subprocess.run(
+            [helm, command, *release, CHART, "-f", file, "--kube-version", VERSION, *words],
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+            env={"HOME": str(tmp_path)},
+        )
+
+    return call
+
+
+def _objects(chart: Helm, values: Object, *words: str) -> list[Object]:
+    done = chart("template", values, *words)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def _one(objects: list[Object], kind: str) -> Object:
+    (found,) = (each for each in objects if each["kind"] == kind)
+    return found
+
+
+def _pod(objects: list[Object]) -> Object:
+    spec: Object = _one(objects, "Deployment")["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_helm_finds_nothing_wrong_with_it(values: Object, chart: Helm) -> None:
+    done = chart("lint", values, "--strict")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_the_api_server_takes_every_object(values: Object, chart: Helm, kube: ControlPlane, namespace: str) -> None:
+    for path in sorted((CHART / "crds").glob("*.yaml")):
+        kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
+    kube.kubectl("apply", "-f", "-", input=json.dumps(SERVICE_MONITOR))
+    kube.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+    objects = _objects(chart, {**values, "namespace": {"name": namespace}}, "-n", namespace)
+    told = kube.kubectl("create", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(objects))
+    assert told.count("created (server dry run)") == len(objects) > 8
+
+
+def test_the_api_server_takes_the_namespace(chart: Helm, kube: ControlPlane) -> None:
+    found = _one(_objects(chart, {**SITE, "namespace": {"name": "rescue-of-the-chart"}}), "Namespace")
+    assert "created" in kube.kubectl("create", "--dry-run=server", "-f", "-", input=yaml.safe_dump(found))
+    assert found["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_the_pipeline_takes_its_configuration(values: Object, chart: Helm, tmp_path: Path) -> None:
+    objects = _objects(chart, values)
+    (config,) = (each["data"]["pipeline.yaml"] for each in objects if "pipeline.yaml" in each.get("data", {}))
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(config)
+    settings = read_settings(file, environment={})
+    assert isinstance(settings.cluster, KubernetesClusterConfig)
+    assert settings.dry_run == values.get("dryRun", False)
+    assert settings.guards.max_nodes == values.get("config", {}).get("guards", {}).get("max_nodes", 5)
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_every_file_that_the_configuration_names_is_mounted(values: Object, chart: Helm) -> None:
+    objects = _objects(chart, values)
+    (config,) = (each["data"]["pipeline.yaml"] for each in objects if "pipeline.yaml" in each.get("data", {}))
+    named = {word for word in config.replace("- ", " ").split() if word.startswith("/")}
+    (container,) = _pod(objects)["containers"]
+    mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert named
+    assert not [path for path in named if not any(f"{path}/".startswith(f"{mount}/") for mount in mounts)]
+    volumes = {volume["name"] for volume in _pod(objects)["volumes"]}
+    assert volumes == {mount["name"] for mount in container["volumeMounts"]}
+
+
+def test_the_pods_may_do_as_little_as_they_need(chart: Helm) -> None:
+    pod = _pod(_objects(chart, BROKERS))
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_pods_prefer_nodes_without_gpus_and_tolerate_nothing(chart: Helm) -> None:
+    pod = _pod(_objects(chart, BROKERS))
+    (preferred,) = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    asked = preferred["preference"]["matchExpressions"]
+    assert {"key": "nvidia.com/gpu.present", "operator": "DoesNotExist"} in asked
+    assert "tolerations" not in pod
+
+
+def test_without_values_no_policy_is_installed_and_nothing_may_reboot(chart: Helm) -> None:
+    objects = _objects(chart, BROKERS)
+    assert not [each for each in objects if each["apiVersion"].startswith("rescue.ksyun.com")]
+    rights = [rule for each in objects if each["kind"] in {"Role", "ClusterRole"} for rule in each["rules"]]
+    assert not [rule for rule in rights if "pods" in rule["resources"] and "create" in rule["verbs"]]
+
+
+def test_the_rescues_namespace_is_not_created_where_it_is_the_releases_own(chart: Helm) -> None:
+    objects = _objects(chart, BROKERS, "-n", "kce-rescue-system")
+    assert "Namespace" not in {each["kind"] for each in objects}
+
+
+def test_a_changed_configuration_is_another_pod(chart: Helm) -> None:
+    pods = [
+        _one(_objects(chart, {**BROKERS, "dryRun": dry}), "Deployment")["spec"]["template"] for dry in (True, False)
+    ]
+    assert pods[0]["metadata"]["annotations"] != pods[1]["metadata"]["annotations"]
+
+
+def test_the_pods_have_every_right_that_the_pipeline_checks_for(chart: Helm) -> None:
+    rights = {
+        (group, resource, verb)
+        for each in _objects(chart, BROKERS)
+        if each["kind"] in {"Role", "ClusterRole"}
+        for rule in each["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    needed = {(need.group, need.resource, verb) for need in NEEDS for verb in need.verbs}
+    assert needed
+    assert not needed - rights
+
+
+REFUSED: dict[str, tuple[Object, str]] = {
+    "no source": ({}, "kafka.bootstrapServers: name the brokers"),
+    "a third party": ({"decision": "external"}, "at '/decision': value must be 'policies'"),
+    "no replica": ({"replicas": 0}, "at '/replicas': minimum: got 0, want 1"),
+    "a misspelt value": ({"dryrun": True}, "additional properties 'dryrun' not allowed"),
+    "a broker without a port": (
+        {"kafka": {"bootstrapServers": ["kafka"]}},
+        "at '/kafka/bootstrapServers/0': 'kafka' does not match",
+    ),
+    "KLog": ({"records": {"type": "klog"}}, "must be one of 'elasticsearch', 'file'"),
+    "an Elasticsearch without servers": (
+        {**BROKERS, "records": {"type": "elasticsearch"}},
+        "records.elasticsearch.hosts: name the servers",
+    ),
+    "a password in a URL": (
+        {"records": {"elasticsearch": {"hosts": ["https://u:p@es"]}}},
+        "at '/records/elasticsearch/hosts/0'",
+    ),
+    "a load balancer for everybody": (
+        {**BROKERS, "api": {"service": {"type": "LoadBalancer"}}},
+        "say which networks may reach the API",
+    ),
+    "a user of Kafka without a password": (
+        {"kafka": {**BROKERS["kafka"], "sasl": {"mechanism": "PLAIN", "username": "u"}}},
+        "kafka.sasl.passwordSecret.name: name the Secret",
+    ),
+    "a pod that reboots, of no image": ({**BROKERS, "rebooter": {"type": "pod"}}, "rebooter.image: name the image"),
+    "a section that the chart writes itself": (
+        {"config": {"sinks": []}},
+        "at '/config': additional properties 'sinks' not allowed",
+    ),
+    "a policy without rules": ({"policies": {"a": {}}}, "at '/policies/a': missing property 'rules'"),
+}
+
+
+@pytest.mark.parametrize(("values", "told"), REFUSED.values(), ids=REFUSED)
+def test_wrong_values_are_refused_with_a_sentence(values: Object, told: str, chart: Helm) -> None:
+    done = chart("template", values)
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+def test_every_value_is_described_and_every_description_has_its_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    def check(place: str, described: Object, value: Any) -> None:
+        assert place == "" or "description" in described, place
+        if isinstance(value, dict) and described.get("additionalProperties") is False:
+            properties = {key: each for key, each in described["properties"].items() if place or key != "global"}
+            if place == "/config":
+                return
+            assert properties.keys() == value.keys(), place
+            for key, each in properties.items():
+                check(f"{place}/{key}", each, value[key])
+
+    check("", schema, values)
