@@ -35,7 +35,9 @@ def plain(**settings: Any) -> Pod:
         pytest.param(found({"status": {"phase": "Failed"}}), plain(finished=True), id="one that failed"),
         pytest.param(found({"status": {"phase": "Pending"}}), plain(), id="one that starts"),
         pytest.param(
-            found({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), plain(deadline=datetime(2026, 1, 1, tzinfo=UTC)), id="leaving"
+            found({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            plain(deadline=datetime(2026, 1, 1, tzinfo=UTC)),
+            id="leaving",
         ),
         pytest.param(
             found({"metadata": {"ownerReferences": [{"kind": "Workflow", "name": "w"}]}}),
