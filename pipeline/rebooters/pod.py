@@ -24,7 +24,7 @@ class PodRebooter:
     """Reboots a node by a pod that is called like the request.
 
     One request is one pod, and the pod reboots its node out of the boot that the node object showed, or not at all: see
-    docs/adr/0011-a-reboot-by-a-pod-is-of-one-boot.md. It is left for people to look at; those of more than two hours
+    docs/adr/0012-a-reboot-by-a-pod-is-of-one-boot.md. It is left for people to look at; those of more than two hours
     ago are removed with the next reboot.
     """
 
