@@ -1,6 +1,6 @@
 """What is kept of pod objects."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -30,12 +30,15 @@ def plain(**settings: Any) -> Pod:
         pytest.param(found(kind=Kind.DAEMON_SET), plain(owner="DaemonSet"), id="of a daemon set"),
         pytest.param(found(kind=Kind.STATIC), plain(owner="Node", mirror=True), id="a mirror of a static one"),
         pytest.param(found(empty_dir=True), plain(empty_dir=True), id="with an emptyDir"),
+        pytest.param(found(gpus=2), plain(uses_gpu=True), id="with GPUs"),
         pytest.param(found(grace=90), plain(grace_period=timedelta(seconds=90)), id="with a long grace period"),
         pytest.param(found({"status": {"phase": "Succeeded"}}), plain(finished=True), id="one that succeeded"),
         pytest.param(found({"status": {"phase": "Failed"}}), plain(finished=True), id="one that failed"),
         pytest.param(found({"status": {"phase": "Pending"}}), plain(), id="one that starts"),
         pytest.param(
-            found({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), plain(terminating=True), id="leaving"
+            found({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            plain(deadline=datetime(2026, 1, 1, tzinfo=UTC)),
+            id="leaving",
         ),
         pytest.param(
             found({"metadata": {"ownerReferences": [{"kind": "Workflow", "name": "w"}]}}),
