@@ -208,11 +208,12 @@ class ClusterConformance:
         assert [event.node.unschedulable for event in events] == [False, True, True]
 
     async def test_the_status_of_a_policy_is_written_into_it(self, stage: Stage) -> None:
-        await stage.add_policy({"kind": "RescuePolicy", "metadata": {"name": "one"}, "spec": {"rules": []}})
+        spec = {"rules": [{"actions": [{"name": "cordon"}]}]}
+        await stage.add_policy({"kind": "RescuePolicy", "metadata": {"name": "one"}, "spec": spec})
         await stage.cluster.set_policy_status("RescuePolicy", "one", {"ties": ["two"]})
         await stage.cache_has_caught_up()
         (policy,) = stage.cluster.policies()
-        assert (policy["spec"], policy["status"]) == ({"rules": []}, {"ties": ["two"]})
+        assert (policy["spec"], policy["status"]) == (spec, {"ties": ["two"]})
 
 
 async def _node(stage: Stage, labels: Mapping[str, str] | None = None) -> Node:

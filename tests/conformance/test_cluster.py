@@ -17,9 +17,9 @@ from pipeline.model.node import Node, Pod
 from tests.conformance.cluster import GRACE, ClusterConformance
 from tests.conformance.kube import KubernetesStage
 from tests.services.fixtures import running
+from tests.services.kube.definitions import install
 from tests.services.kube.parts import Part
 from tests.services.kube.plane import ControlPlane
-from tests.services.kube.policies import install
 
 
 class SimulatedStage:
@@ -64,17 +64,8 @@ class TestSimulatedCluster(ClusterConformance):
 def empty_kube() -> Iterator[ControlPlane]:
     """A control plane in which nothing happens by itself, but that budgets are kept."""
     with running("kube", lambda folder: ControlPlane(folder, parts=(Part.CONTROLLERS,))) as server:
-        config = KubernetesClusterConfig(type="kubernetes", kubeconfig=server.kubeconfig)
-        asyncio.run(_install(config))
+        install(server)
         yield server
-
-
-async def _install(config: KubernetesClusterConfig) -> None:
-    api = KubeApi(config)
-    try:
-        await install(api)
-    finally:
-        await api.close()
 
 
 class TestKubernetesCluster(ClusterConformance):

@@ -24,6 +24,7 @@ from tests.services.kafka.broker import Kafka
 from tests.services.kafka.properties import User as KafkaUser
 from tests.services.kafka.topics import create_topic
 from tests.services.kube.artifact import helm_program
+from tests.services.kube.definitions import install
 from tests.services.kube.kubeconfig import User as KubeUser
 from tests.services.kube.parts import Part
 from tests.services.kube.plane import ControlPlane
@@ -31,7 +32,6 @@ from tests.services.server import Server
 
 Opened = TypeVar("Opened", bound=Server)
 
-CRDS = Path(__file__).parents[2] / "config" / "chart" / "crds"
 KAFKA_USERS = (KafkaUser("alice", "alice-secret", superuser=True), KafkaUser("bob", "bob-secret"))
 ELASTICSEARCH_USERS = (ElasticsearchUser("alice", "alice-secret"), ElasticsearchUser("bob", "bob-secret", ("viewer",)))
 KUBE_USERS = (KubeUser("restricted", "restricted-token", ("testers",)),)
@@ -142,11 +142,7 @@ async def kube_api(kube: ControlPlane) -> AsyncIterator[KubeApi]:
 @pytest.fixture(scope="session")
 def rescue_kinds(kube: ControlPlane) -> ControlPlane:
     """`kube`, which knows the kinds of the chart from then on."""
-    kube.kubectl("apply", "--server-side", "-f", str(CRDS))
-    kube.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
-    # One more round of the API server's discovery, which is a moment behind.
-    for kind in ("rescues", "occurrences"):
-        kube.kubectl("get", kind, "--all-namespaces")
+    install(kube)
     return kube
 
 

@@ -32,16 +32,17 @@ NEEDS = (
     Need("", "nodes", ("get", "list", "watch", "patch")),
     Need("", "pods", ("get", "list", "delete")),
     Need("", "pods/eviction", ("create",)),
-    Need("", "events", ("create", "patch"), namespaced=True),
+    Need("", "events", ("get", "create", "patch"), namespaced=True),
     Need("coordination.k8s.io", "leases", ("get", "create", "update"), namespaced=True),
     Need(_OURS, "rescuepolicies", ("get", "list", "watch")),
     Need(_OURS, "rescuepolicies/status", ("update",)),
     Need(_OURS, "warmstandbypolicies", ("get", "list", "watch")),
     Need(_OURS, "warmstandbypolicies/status", ("update",)),
-    Need(_OURS, "rescues", ("get", "list", "watch", "create", "update", "patch", "delete"), namespaced=True),
-    Need(_OURS, "rescues/status", ("update", "patch"), namespaced=True),
+    Need(_OURS, "rescues", ("get", "list", "watch", "create", "patch", "delete"), namespaced=True),
+    Need(_OURS, "rescues/status", ("update",), namespaced=True),
+    Need(_OURS, "occurrences", ("get", "list", "watch", "create", "update", "delete"), namespaced=True),
 )
-KINDS = ("rescuepolicies", "warmstandbypolicies", "rescues")
+KINDS = ("rescuepolicies", "warmstandbypolicies", "rescues", "occurrences")
 """The resources of our own that must be installed; their definitions travel with the Helm chart."""
 
 

@@ -14,10 +14,10 @@ from pipeline.cluster.kube.policies import GROUP, PLURALS
 from pipeline.cluster.kube.settings import NAMESPACE, KubernetesClusterConfig
 from pipeline.errors import ConflictError, PermanentError, TemporaryError
 from pipeline.model.node import NodePatch, Pod, Taint
+from tests.services.kube.definitions import install
 from tests.services.kube.nodes import NODES, boot, create_node, reaches
 from tests.services.kube.plane import ControlPlane
 from tests.services.kube.pods import create_budget, create_pod, pod, pods
-from tests.services.kube.policies import install
 from tests.services.kube.waiting import until
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -156,9 +156,9 @@ async def test_what_is_not_installed_is_named_and_then_what_answers(own_kube: Co
         await cluster.reach()
     assert str(caught.value) == (
         "Kubernetes v1.37.2: not installed: rescuepolicies.rescue.ksyun.com, warmstandbypolicies.rescue.ksyun.com, "
-        "rescues.rescue.ksyun.com (the Helm chart brings them)"
+        "rescues.rescue.ksyun.com, occurrences.rescue.ksyun.com (the Helm chart brings them)"
     )
-    await install(own_api, {**PLURALS, "Rescue": "rescues"})
+    await asyncio.to_thread(install, own_kube)
     for each in ("a", "b", "c"):
         await create_node(own_api, each)
     assert await cluster.reach() == "Kubernetes v1.37.2, 3 nodes"
@@ -197,11 +197,15 @@ async def _policies_are_the_same_object_until_one_changes(cluster: KubernetesClu
 
     await until(told)
     assert cluster.policies() is not shown
-    await cluster.set_policy_status("RescuePolicy", "one", {"more": 1})
-    assert (await api.get(path))["status"] == {"more": 1}
+    await cluster.set_policy_status("RescuePolicy", "one", {"unknownLabels": ["rack"]})
+    assert (await api.get(path))["status"] == {"unknownLabels": ["rack"]}
     await api.delete(path)
     await shows(2)
 
 
 def _manifest(kind: str, name: str) -> dict[str, object]:
-    return {"apiVersion": "rescue.ksyun.com/v1", "kind": kind, "metadata": {"name": name}, "spec": {}}
+    specs = {
+        "RescuePolicy": {"rules": [{"actions": [{"name": "cordon"}]}]},
+        "WarmStandbyPolicy": {"matches": [{"originNode": {"env": "dev"}, "targetNode": {"env": "dev"}}]},
+    }
+    return {"apiVersion": "rescue.ksyun.com/v1", "kind": kind, "metadata": {"name": name}, "spec": specs[kind]}

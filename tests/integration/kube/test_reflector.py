@@ -10,9 +10,9 @@ from pipeline.cluster.kube.api import KubeApi, Object
 from pipeline.cluster.kube.policies import GROUP
 from pipeline.cluster.kube.reflector import Reflector
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from tests.services.kube.definitions import install
 from tests.services.kube.nodes import NODES, create_node
 from tests.services.kube.plane import ControlPlane
-from tests.services.kube.policies import install
 from tests.services.kube.waiting import until
 
 
@@ -151,12 +151,12 @@ async def test_what_changes_while_the_server_is_away_is_seen_when_it_is_back(
     assert shown.lists >= 2
 
 
-async def test_a_kind_that_is_not_installed_is_followed_once_it_is(own_api: KubeApi) -> None:
+async def test_a_kind_that_is_not_installed_is_followed_once_it_is(own_kube: ControlPlane, own_api: KubeApi) -> None:
     shown = Shown()
     reflector = Reflector(own_api, f"{GROUP}/rescuepolicies", _slim, shown)
     running = asyncio.create_task(reflector.run())
     try:
-        await install(own_api)
+        await asyncio.to_thread(install, own_kube)
         async with asyncio.timeout(30):
             await reflector.wait_synced()
         assert shown.nodes == {}

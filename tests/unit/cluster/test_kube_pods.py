@@ -30,6 +30,7 @@ def plain(**settings: Any) -> Pod:
         pytest.param(found(kind=Kind.DAEMON_SET), plain(owner="DaemonSet"), id="of a daemon set"),
         pytest.param(found(kind=Kind.STATIC), plain(owner="Node", mirror=True), id="a mirror of a static one"),
         pytest.param(found(empty_dir=True), plain(empty_dir=True), id="with an emptyDir"),
+        pytest.param(found(gpus=2), plain(uses_gpu=True), id="with GPUs"),
         pytest.param(found(grace=90), plain(grace_period=timedelta(seconds=90)), id="with a long grace period"),
         pytest.param(found({"status": {"phase": "Succeeded"}}), plain(finished=True), id="one that succeeded"),
         pytest.param(found({"status": {"phase": "Failed"}}), plain(finished=True), id="one that failed"),
