@@ -1,6 +1,8 @@
 """The Rescue objects of one namespace: read, created, replaced, let go of, deleted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 
@@ -18,7 +20,7 @@ from pipeline.execute.store_kube_form import (
     revision_of,
     with_status,
 )
-from pipeline.execute.store_kube_size import LARGEST, lighter
+from pipeline.execute.store_kube_size import LARGEST, LARGEST_NEW, lighter
 from pipeline.model.rescue import Rescue, Status
 
 _ENDED = frozenset(status.value for status in Status if status.ended)
@@ -98,18 +100,21 @@ class RescueObjects:
 
     async def create(self, rescue: Rescue) -> Rescue | None:
         """Create the object of a rescue and return that with its revision; None if there is one of its name."""
+        light, body = _fitting(rescue, partial(new_rescue, namespace=self._namespace), LARGEST_NEW)
         try:
-            made = await self._api.create(self.path, new_rescue(rescue, self._namespace))
+            made = await self._api.create(self.path, body)
         except AlreadyExistsError:
             return None
-        return replace(rescue, revision=revision_of(made))
+        return replace(light, revision=revision_of(made))
 
     async def save(self, rescue: Rescue) -> Rescue:
         """Replace the status of a rescue that is at its revision still, and return what was saved.
 
         Raises ConflictError or NotFoundError where it is not, PermanentError where it has become too large.
         """
-        light, body = self._fitting(rescue)
+        light, body = _fitting(rescue, partial(with_status, namespace=self._namespace), LARGEST)
+        if len(orjson.dumps(body)) > LARGEST:
+            raise PermanentError(f"rescue {rescue.name} is too large to be saved: {len(rescue.journal)} entries")
         try:
             made = await self._api.replace(f"{self._of(rescue.name)}/status", body)
         except ConflictError as error:
@@ -131,16 +136,15 @@ class RescueObjects:
     def _of(self, name: str) -> str:
         return f"{self.path}/{object_name(name)}"
 
-    def _fitting(self, rescue: Rescue) -> tuple[Rescue, Object]:
-        """The rescue as it is, or lighter where that is too large, and its object."""
-        body, light = with_status(rescue, self._namespace), rescue
-        forms = lighter(rescue)
-        while len(orjson.dumps(body)) > LARGEST:
-            smaller = next(forms, None)
-            if smaller is None:
-                raise PermanentError(f"rescue {rescue.name} is too large to be saved: {len(rescue.journal)} entries")
-            light, body = smaller, with_status(smaller, self._namespace)
-        return light, body
+
+def _fitting(rescue: Rescue, body_of: Callable[[Rescue], Object], limit: int) -> tuple[Rescue, Object]:
+    """The rescue, no lighter than it must be for its object to fit, and that object, which may be too large even so."""
+    light, body = rescue, body_of(rescue)
+    for smaller in lighter(rescue):
+        if len(orjson.dumps(body)) <= limit:
+            break
+        light, body = smaller, body_of(smaller)
+    return light, body
 
 
 def _looks_open(found: Object) -> bool:

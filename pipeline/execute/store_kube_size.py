@@ -9,6 +9,9 @@ from pipeline.model.rescue import Entry, EventAction, Member, Rescue, Status
 LARGEST = 1_000_000
 """Bytes of a status from which on a rescue is saved lighter; spec and status are one object."""
 
+LARGEST_NEW = 400_000
+"""The same of the spec."""
+
 
 def lighter(rescue: Rescue) -> Iterator[Rescue]:
     """Yield forms of the rescue that take ever less room; every entry keeps its number and every step its state.

@@ -12,9 +12,9 @@ from pipeline.decide.family import LARGEST as MOST_MEMBERS
 from pipeline.errors import PermanentError
 from pipeline.execute.progress import held
 from pipeline.execute.records import records
-from pipeline.execute.store_kube_form import new_rescue, with_status
+from pipeline.execute.store_kube_form import with_status
 from pipeline.execute.store_kube_objects import RescueObjects
-from pipeline.execute.store_kube_size import LARGEST, lighter
+from pipeline.execute.store_kube_size import LARGEST, LARGEST_NEW, lighter
 from pipeline.model.guard import Guard, GuardState, Verdict
 from pipeline.model.plan import Considered
 from pipeline.model.rescue import HoldReason, Member, Rescue
@@ -33,13 +33,18 @@ _LABELS = {f"node.example.com/label-{number}": "a-value-of-some-length" for numb
 
 
 def _largest() -> Rescue:
-    """As many members as there may be, on a node of many labels, decided by many rules, after a day of holds."""
+    """The same after a day of holds."""
+    return _flapped(_crowded(), 1_000)
+
+
+def _crowded() -> Rescue:
+    """As many members as there may be, on a node of many labels, decided by many rules."""
     told = replace(plan(), considered=_RULES, guards=_GUARDS)
     one = rescue(plan=told, cause=node_fault(labels=_LABELS))
     for number in range(MOST_MEMBERS - 1):
         cause = node_fault(74, time=NOON + timedelta(milliseconds=number), labels=_LABELS)
         one = join(one, Member(f"m-{number}", cause, 1, NOON, NOON, replace(told, priority=11 + number)), NOON)
-    return _flapped(one, 1_000)
+    return one
 
 
 def _flapped(one: Rescue, times: int) -> Rescue:
@@ -58,6 +63,10 @@ class _Server:
 
     def __init__(self) -> None:
         self.given: Object = {}
+
+    async def create(self, path: str, body: Object) -> Object:
+        self.given = body
+        return {"metadata": {"resourceVersion": "8"}}
 
     async def replace(self, path: str, body: Object) -> Object:
         self.given = body
@@ -78,11 +87,19 @@ async def test_it_is_saved_all_the_same_and_fits(recorded: int) -> None:
     one = replace(_largest(), recorded=recorded)
     saved, given = await _saved(one)
     assert len(orjson.dumps(given)) <= LARGEST
-    assert len(orjson.dumps({**given, **new_rescue(rescue(plan=one.plan), "ns")})) < ETCD
+    assert LARGEST + LARGEST_NEW < ETCD
     assert [(entry.action, entry.reason, entry.time) for entry in saved.journal] == [
         (entry.action, entry.reason, entry.time) for entry in one.journal
     ]
     assert (saved.plan, saved.steps, saved.cause, saved.revision) == (one.plan, one.steps, one.cause, 8)
+
+
+async def test_one_that_is_large_from_the_start_is_created_all_the_same_and_fits() -> None:
+    server, one = _Server(), _crowded()
+    created = await RescueObjects(server, "ns").create(one)  # type: ignore[arg-type]
+    assert len(orjson.dumps(server.given)) <= LARGEST_NEW
+    assert created is not None
+    assert (created.plan, len(created.members), len(created.journal)) == (one.plan, MOST_MEMBERS, len(one.journal))
 
 
 async def test_a_rescue_of_usual_size_is_saved_as_it_is() -> None:
