@@ -89,10 +89,12 @@ class Executor:
             if rescue.withdrawn is CancelReason.DELETED:
                 continue
             try:
-                await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
-            except (TemporaryError, NotFoundError) as error:
+                after = await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
+            except (TemporaryError, PermanentError) as error:
                 _log.warning("rescue.not-withdrawn", rescue=rescue.name, error=str(error))
-            self._asleep.pop(rescue.name, None)
+                continue
+            if after.withdrawn is CancelReason.DELETED or after.status.ended:
+                self._asleep.pop(rescue.name, None)
 
     async def settle(self) -> None:
         """Return when no step is being taken any more."""
@@ -135,7 +137,7 @@ class Executor:
         self._asleep.pop(name, None)
         try:
             for _ in range(_TRANSITIONS_PER_TICK):
-                if name in self._asleep or not await self._further(name):
+                if not await self._further(name):
                     return
         except TemporaryError as error:
             _log.warning("store.away", rescue=name, error=str(error))
@@ -148,14 +150,18 @@ class Executor:
             self._sleep(name, self._settings.retry_longest)
 
     async def _further(self, name: str) -> bool:
-        """Record what is to be recorded and make one transition; return whether there may be another one now."""
+        """Record what is to be recorded and make one transition; return whether there may be another one now.
+
+        A cordon that can be done now goes before all that is told of it; when it has to wait, it is told first.
+        """
         rescue = self._store.get(name)
         if rescue is None:
             return False
-        if not _cordons(rescue) and not await self._recorder.try_journal(rescue) and rescue.status.ended:
-            self._sleep(name, self._settings.retry_first)
-        rescue = self._store.get(name)
-        if rescue is None or rescue.status.ended or rescue.due > self._clock.now():
+        if self._rests(rescue) or not _cordons(rescue):
+            if not await self._recorder.try_journal(rescue) and rescue.status.ended:
+                self._sleep(name, self._settings.retry_first)
+            rescue = self._store.get(name)
+        if rescue is None or self._rests(rescue):
             return False
         try:
             await self._transition(rescue)
@@ -165,6 +171,10 @@ class Executor:
             # Somebody else wrote this rescue in between: what they wrote is looked at in the next round.
             await self._store.fetch(name)
         return True
+
+    def _rests(self, rescue: Rescue) -> bool:
+        """Whether it is not taken further now."""
+        return rescue.status.ended or self._due(rescue) > self._clock.now()
 
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()
@@ -260,7 +270,7 @@ def _deleted(rescue: Rescue, now: datetime) -> Rescue:
 
 
 def _cordons(rescue: Rescue) -> bool:
-    """Whether the cordon is what comes next, and nothing stands in its way: that goes before all that is told of it."""
+    """Whether the cordon is what comes next, and nothing has held it so far."""
     index = rescue.current
     held = rescue.status is Status.HELD
     return not held and index is not None and rescue.plan.actions[index].name is ActionName.CORDON
