@@ -53,6 +53,8 @@ class Executor:
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.
         self._advancing: dict[str, asyncio.Task[None]] = {}
+        # Those of which this process has read or saved how far they are, since it began to lead.
+        self._known: set[str] = set()
 
     async def tick(self, longest: timedelta | None = None) -> datetime | None:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
@@ -178,7 +180,11 @@ class Executor:
 
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()
-        if index is not None and rescue.steps[index].started is not None:
+        if rescue.begun and rescue.name not in self._known:
+            # A cache that is behind may show a cordon to be done that whoever led before has done and lifted.
+            await self._store.fetch(rescue.name)
+            self._known.add(rescue.name)
+        elif index is not None and rescue.steps[index].started is not None:
             outcome = await self._outcome(rescue, index)
             await self._store.save(self._applied(rescue, index, outcome))
         elif (earliest := progress.earliest(rescue, index, self._settings.settle)) > now:
@@ -196,6 +202,7 @@ class Executor:
             self._sleep(rescue.name, self._settings.hold_poll)
         else:
             held = await self._admissions.ask(rescue, index, now)
+            self._known.add(rescue.name)
             if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
 
