@@ -38,10 +38,13 @@ class Admissions:
         """Ask whether a step may start, and save the answer; return whether the rescue is held.
 
         One at a time: a rescue that was let through must count before the next one asks. It does so while that is
-        being saved; of many that fail at the same moment, none waits for the saves of the others.
+        being saved; of many that fail at the same moment, none waits for the saves of the others. Where somebody else
+        has taken the rescue further while it waited for its turn, or has ended it, there is nothing to ask any more.
         """
         async with self._turn:
             rescue = await self._gathered(rescue, now)
+            if not _waits(rescue, index):
+                return False
             if self._queues(rescue):
                 return True
             answer = self._admit(rescue, now)
@@ -109,3 +112,8 @@ class Admissions:
             return progress.cancelled(newest, now, CancelReason.FOLDED, message, guards)
 
         await update(self._store, rescue.name, folded)
+
+
+def _waits(rescue: Rescue, index: int) -> bool:
+    """Whether that step is what comes next, and has not started."""
+    return not rescue.status.ended and rescue.current == index and rescue.steps[index].started is None

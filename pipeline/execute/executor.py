@@ -53,6 +53,8 @@ class Executor:
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.
         self._advancing: dict[str, asyncio.Task[None]] = {}
+        # Those of which this process has read or saved how far they are, since it began to lead.
+        self._known: set[str] = set()
 
     async def tick(self, longest: timedelta | None = None) -> datetime | None:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
@@ -89,10 +91,12 @@ class Executor:
             if rescue.withdrawn is CancelReason.DELETED:
                 continue
             try:
-                await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
-            except (TemporaryError, NotFoundError) as error:
+                after = await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
+            except (TemporaryError, PermanentError) as error:
                 _log.warning("rescue.not-withdrawn", rescue=rescue.name, error=str(error))
-            self._asleep.pop(rescue.name, None)
+                continue
+            if after.withdrawn is CancelReason.DELETED or after.status.ended:
+                self._asleep.pop(rescue.name, None)
 
     async def settle(self) -> None:
         """Return when no step is being taken any more."""
@@ -135,7 +139,7 @@ class Executor:
         self._asleep.pop(name, None)
         try:
             for _ in range(_TRANSITIONS_PER_TICK):
-                if name in self._asleep or not await self._further(name):
+                if not await self._further(name):
                     return
         except TemporaryError as error:
             _log.warning("store.away", rescue=name, error=str(error))
@@ -148,14 +152,18 @@ class Executor:
             self._sleep(name, self._settings.retry_longest)
 
     async def _further(self, name: str) -> bool:
-        """Record what is to be recorded and make one transition; return whether there may be another one now."""
+        """Record what is to be recorded and make one transition; return whether there may be another one now.
+
+        A cordon that can be done now goes before all that is told of it; when it has to wait, it is told first.
+        """
         rescue = self._store.get(name)
         if rescue is None:
             return False
-        if not _cordons(rescue) and not await self._recorder.try_journal(rescue) and rescue.status.ended:
-            self._sleep(name, self._settings.retry_first)
-        rescue = self._store.get(name)
-        if rescue is None or rescue.status.ended or rescue.due > self._clock.now():
+        if self._rests(rescue) or not _cordons(rescue):
+            if not await self._recorder.try_journal(rescue) and rescue.status.ended:
+                self._sleep(name, self._settings.retry_first)
+            rescue = self._store.get(name)
+        if rescue is None or self._rests(rescue):
             return False
         try:
             await self._transition(rescue)
@@ -166,9 +174,17 @@ class Executor:
             await self._store.fetch(name)
         return True
 
+    def _rests(self, rescue: Rescue) -> bool:
+        """Whether it is not taken further now."""
+        return rescue.status.ended or self._due(rescue) > self._clock.now()
+
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()
-        if index is not None and rescue.steps[index].started is not None:
+        if rescue.begun and rescue.name not in self._known:
+            # A cache that is behind may show a cordon to be done that whoever led before has done and lifted.
+            await self._store.fetch(rescue.name)
+            self._known.add(rescue.name)
+        elif index is not None and rescue.steps[index].started is not None:
             outcome = await self._outcome(rescue, index)
             await self._store.save(self._applied(rescue, index, outcome))
         elif (earliest := progress.earliest(rescue, index, self._settings.settle)) > now:
@@ -186,6 +202,7 @@ class Executor:
             self._sleep(rescue.name, self._settings.hold_poll)
         else:
             held = await self._admissions.ask(rescue, index, now)
+            self._known.add(rescue.name)
             if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
 
@@ -260,7 +277,7 @@ def _deleted(rescue: Rescue, now: datetime) -> Rescue:
 
 
 def _cordons(rescue: Rescue) -> bool:
-    """Whether the cordon is what comes next, and nothing stands in its way: that goes before all that is told of it."""
+    """Whether the cordon is what comes next, and nothing has held it so far."""
     index = rescue.current
     held = rescue.status is Status.HELD
     return not held and index is not None and rescue.plan.actions[index].name is ActionName.CORDON
