@@ -27,6 +27,10 @@ class Need:
         plural, slash, subresource = self.resource.partition("/")
         return f"{plural}.{self.group}{slash}{subresource}" if self.group else self.resource
 
+    def right(self, verb: str) -> str:
+        """Return one of its rights as `kubectl auth can-i` takes it: `patch nodes`, `create events -n default`."""
+        return f"{verb} {self.written}" + (f" -n {self.namespace}" if self.namespace else "")
+
 
 SEEING = (
     Need("", "nodes", ("list", "watch")),
@@ -92,10 +96,9 @@ async def missing_rights(api: KubeApi, needs: Iterable[Need]) -> list[str]:
 def _questions(needs: Iterable[Need]) -> Iterator[tuple[str, Mapping[str, str]]]:
     for need in needs:
         plural, _, subresource = need.resource.partition("/")
-        where = f" -n {need.namespace}" if need.namespace else ""
         for verb in need.verbs:
             asked = {"group": need.group, "resource": plural, "subresource": subresource, "verb": verb}
-            yield f"{verb} {need.written}{where}", {**asked, "namespace": need.namespace}
+            yield need.right(verb), {**asked, "namespace": need.namespace}
 
 
 async def _may(api: KubeApi, attributes: Mapping[str, str]) -> bool:
