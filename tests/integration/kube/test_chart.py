@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from pipeline.app import needs
+from pipeline.cli import main
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.settings import read_settings
 from pipeline.sources.events.settings import EventsSourceConfig
@@ -36,7 +38,7 @@ SITE: dict[str, Any] = {
     "patterns": {"own.yaml": "rules: []\n"},
     "policies": {"site": {"rules": [{"priority": 1, "actions": [{"name": "drain"}]}]}},
     "warmStandbyPolicies": {"site": {"matches": [{"originNode": {"a": "b"}, "targetNode": {"a": "b"}}]}},
-    "config": {"guards": {"max_nodes": 3}, "lease": {"retry_period": "1s"}},
+    "config": {"guards": {"max_nodes": 3}, "lease": {"retry_period": "1s"}, "store": {"kept": "7day"}},
     "rebooter": {"type": "pod", "image": "busybox:1.37"},
     "podAnnotations": {"a": "b"},
     "podLabels": {"c": "d"},
@@ -137,6 +139,18 @@ def test_the_pipeline_takes_its_configuration(values: Object, chart: Chart, tmp_
 
 
 @pytest.mark.parametrize("values", SETS)
+def test_the_check_finds_nothing_wrong_with_it(values: Object, chart: Chart, tmp_path: Path) -> None:
+    patterns = tmp_path / "patterns"
+    patterns.mkdir()
+    for name, text in values.get("patterns", {}).items():
+        (patterns / name).write_text(text)
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(configuration(chart.objects(values)).replace("/etc/gpu-rescue/patterns", str(patterns)))
+    done = CliRunner().invoke(main, ["check", "-c", str(file)])
+    assert (done.exit_code, "configuration: ok" in done.output) == (0, True), done.output
+
+
+@pytest.mark.parametrize("values", SETS)
 def test_every_file_that_the_configuration_names_is_mounted(values: Object, chart: Chart) -> None:
     objects = chart.objects(values)
     config = configuration(objects)
@@ -167,6 +181,28 @@ def test_the_pods_prefer_nodes_without_gpus_and_tolerate_nothing(chart: Chart) -
     asked = preferred["preference"]["matchExpressions"]
     assert {"key": "nvidia.com/gpu.present", "operator": "DoesNotExist"} in asked
     assert "tolerations" not in pod
+
+
+def test_a_service_beside_it_is_not_taken_for_its_settings(chart: Chart) -> None:
+    assert not _pod(chart.objects(BROKERS))["enableServiceLinks"]
+
+
+REBOOTER: Object = {**BROKERS, "rebooter": {"type": "pod", "image": "busybox:1.37"}}
+NOTES: dict[str, tuple[Object, bool]] = {
+    "nothing reboots": ({**BROKERS, "namespace": {"create": False}}, False),
+    "pods reboot, in a namespace of the release's": (REBOOTER, False),
+    "pods reboot, in a namespace of somebody else's": ({**REBOOTER, "namespace": {"create": False}}, True),
+}
+
+
+@pytest.mark.parametrize(("values", "told"), NOTES.values(), ids=NOTES)
+def test_who_installs_it_is_told_what_a_privileged_pod_needs(
+    values: Object, told: bool, chart: Chart, kube: ControlPlane
+) -> None:
+    done = chart("install", values, "--dry-run=client", "--kubeconfig", str(kube.kubeconfig))
+    assert "kubectl exec -n default deploy/gr-gpu-rescue -- gpu-rescue check" in done.stdout, done.stderr
+    label = "kubectl label namespace kce-rescue-system pod-security.kubernetes.io/enforce=privileged"
+    assert (label in done.stdout) == told
 
 
 def test_without_values_no_policy_is_installed_and_nothing_may_reboot(chart: Chart) -> None:
