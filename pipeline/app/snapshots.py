@@ -50,7 +50,7 @@ def open_enricher(settings: Settings, cluster: SimulatedCluster, matcher: Matche
 async def _taken(config: KubernetesClusterConfig, clock: Clock) -> SimulatedCluster:
     api = open_api(config)
     try:
-        cluster = KubernetesCluster(api, config.namespace, clock)
+        cluster = KubernetesCluster(api, clock)
         following = asyncio.create_task(cluster.run())
         try:
             async with asyncio.timeout(_LONGEST):
