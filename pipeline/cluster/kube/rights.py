@@ -56,6 +56,19 @@ async def missing_kinds(api: KubeApi) -> list[str]:
     return [f"{kind}.{_OURS}" for kind in KINDS if kind not in known]
 
 
+async def has_namespace(api: KubeApi, namespace: str) -> bool:
+    """Whether there is such a namespace; asked by a write that is only tried, since nobody lets us read namespaces.
+
+    Raises ForbiddenError without the right to create leases there.
+    """
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"generateName": "gpu-rescue-"}}
+    try:
+        await api.create(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", lease, {"dryRun": "All"})
+    except NotFoundError:
+        return False
+    return True
+
+
 async def missing_rights(api: KubeApi, namespace: str) -> list[str]:
     """Return what we need and may not do, each as `kubectl auth can-i` takes it: `patch nodes`."""
     questions = list(_questions(namespace))
