@@ -168,6 +168,7 @@ async def test_one_that_is_held_after_its_cordon_gives_the_node_back() -> None:
     await world.run(NOON + MINUTE)
     assert (world.rescue().status, world.rescue().reason) == (Status.HELD, HoldReason.MAINTENANCE_WINDOW)
     await update(world.store, NAME, deleted)
+    assert (world.rescue().status, world.rescue().reason) == (Status.RUNNING, None)
     await world.run(NOON + 2 * MINUTE)
     assert (world.rescue().status, world.rescue().reason) == DELETED
     assert not world.cluster.nodes()["gpu-1"].unschedulable
