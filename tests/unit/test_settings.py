@@ -244,7 +244,7 @@ def test_an_element_is_added_at_the_end_of_a_list() -> None:
         (
             "an address that is none",
             "api.listen=x",
-            "--set api.listen: api.listen: 'x' is not HOST:PORT; write it like",
+            "--set api.listen: api.listen: 'x' is not HOST:PORT",
         ),
     ],
 )

@@ -101,7 +101,7 @@ async def test_a_policy_resource_decides_what_is_explained(
     assert (ended.code, ended.err) == (0, "")
     told = json.loads(ended.out)
     assert (told["node"]["name"], told["decision"]["policy"]) == (name, policy)
-    assert told["decision"]["actions"] == ["cordon", "drain"]
+    assert [action.split()[0] for action in told["decision"]["actions"]] == ["cordon", "drain"]
 
 
 async def test_a_backtest_is_of_the_nodes_and_policies_of_the_moment(
@@ -115,7 +115,7 @@ async def test_a_backtest_is_of_the_nodes_and_policies_of_the_moment(
     assert (ended.code, ended.err) == (0, "")
     report = json.loads(ended.out)
     (rescue,) = report["proposed"]["rescues"]
-    assert (rescue["node"], rescue["policy"]) == (name, policy)
+    assert (rescue["node"], rescue["policy"]) == (name, f"{policy}[0]")
 
 
 async def test_without_the_kinds_it_waits_and_says_so_and_goes_on_once_they_are_installed(
@@ -137,7 +137,7 @@ async def test_without_the_kinds_it_waits_and_says_so_and_goes_on_once_they_are_
         await run.comes_to("ok\n")
         await _leads(await run.told("/metrics"))
         await asyncio.to_thread(own_kube.kill_api_server)
-        await run.comes_to("cluster: WATCH ", "lease: ")
+        await run.comes_to("cluster: GET /api/v1/nodes: ClientConnectorError", "lease: ")
         await asyncio.to_thread(own_kube.start)
         await run.comes_to("ok\n")
 
