@@ -69,14 +69,17 @@ def test_why_it_does_not_follow_is_told_once_however_often_it_tries(
         task = asyncio.create_task(following.run())
         with capture_logs() as logs:
             await asyncio.sleep(120)
-            assert (following.trouble, server.lists > 5) == (str(trouble), True)
+            assert troubles([following]) == str(trouble)
+            assert server.lists > 5
             assert [(each["event"], each["error"]) for each in logs] == [(event, str(trouble))]
             server.trouble = TemporaryError("another")
             await asyncio.sleep(60)
             assert [each["error"] for each in logs] == [str(trouble), "another"]
             server.trouble = None
             await asyncio.sleep(60)
-        assert (following.trouble, following.synced, bool(server.shown)) == (None, True, True)
+        assert troubles([following]) is None
+        assert following.synced
+        assert server.shown
         task.cancel()
         await asyncio.wait({task})
 
