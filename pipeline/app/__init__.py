@@ -7,6 +7,7 @@ What does not: a rule, an effect, what the command line shows.
 
 from pipeline.app.building import build
 from pipeline.app.executing import executions
+from pipeline.app.needs import needs
 from pipeline.app.ports import elasticsearch_sinks, open_inlet, open_sinks, recall_cluster
 from pipeline.app.reaching import parts
 from pipeline.app.rules import open_patterns, open_policies, policy_documents
@@ -18,6 +19,7 @@ __all__ = [
     "build_backtest",
     "elasticsearch_sinks",
     "executions",
+    "needs",
     "open_enricher",
     "open_inlet",
     "open_patterns",

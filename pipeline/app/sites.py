@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from pipeline.api.readiness import Lack
+from pipeline.app.needs import needs
 from pipeline.app.ports import open_api, open_local_store, open_rebooter, resume_cluster
 from pipeline.clock import Clock
 from pipeline.cluster.announcer import Announcer
@@ -68,7 +69,7 @@ def _kubernetes(settings: Settings, config: KubernetesClusterConfig, clock: Cloc
     assert isinstance(settings.store, KubernetesStoreConfig)
     api = open_api(config)
     stack.push_async_callback(api.close)
-    cluster = KubernetesCluster(api, config.namespace, clock)
+    cluster = KubernetesCluster(api, clock, needs(settings, config))
     store = KubernetesStore(settings.store, api, config.namespace)
     rebooter = open_rebooter(settings.rebooter, api, clock)
     lease = Lease(api, config.namespace, settings.lease)

@@ -47,7 +47,7 @@ def open_enricher(settings: Settings, cluster: SimulatedCluster, matcher: Matche
 async def _taken(config: KubernetesClusterConfig, clock: Clock) -> SimulatedCluster:
     api = open_api(config)
     try:
-        cluster = KubernetesCluster(api, config.namespace, clock)
+        cluster = KubernetesCluster(api, clock)
         await cluster.look()
         taken = SimulatedCluster(clock, cluster.nodes().values())
         taken.set_policies(cluster.policies())

@@ -10,7 +10,7 @@ import pytest
 from pipeline.clock import ManualClock, WallClock
 from pipeline.cluster.kube.api import KubeApi
 from pipeline.cluster.kube.cluster import KubernetesCluster
-from pipeline.cluster.kube.settings import NAMESPACE, KubernetesClusterConfig
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.cluster.memory import Budget, SimulatedCluster
 from pipeline.cluster.port import NodeEvent
 from pipeline.model.node import Node, Pod
@@ -72,7 +72,7 @@ class TestKubernetesCluster(ClusterConformance):
     @pytest.fixture
     async def stage(self, empty_kube: ControlPlane) -> AsyncIterator[KubernetesStage]:
         api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=empty_kube.kubeconfig))
-        cluster = KubernetesCluster(api, NAMESPACE, WallClock())
+        cluster = KubernetesCluster(api, WallClock())
         running = asyncio.create_task(cluster.run())
         stage = KubernetesStage(api, cluster)
         yield stage

@@ -53,7 +53,7 @@
 {{- $_ := set $sink "path" "/var/lib/gpu-rescue/rescue-records.ndjson" }}
 {{- $_ := set $sink "keep" 2 }}
 {{- end }}
-{{- $managed := dict "sources" $sources "cluster" (dict "type" "kubernetes" "namespace" $v.namespace.name) "store" (dict "type" "kubernetes") "sinks" (list $sink) "dry_run" $v.dryRun "decision" $v.decision "events" (dict "language" $v.events.language "namespace" (include "gpu-rescue.eventsNamespace" .)) "api" (dict "listen" (printf "0.0.0.0:%v" $v.api.port)) "log" (dict "level" $v.logLevel) }}
+{{- $managed := dict "sources" $sources "cluster" (dict "type" "kubernetes" "namespace" $v.namespace.name) "store" (dict "type" "kubernetes") "sinks" (list $sink) "dry_run" $v.dryRun "decision" $v.decision "events" (dict "language" $v.events.language "namespace" (include "gpu-rescue.eventsNamespace" .)) "api" (dict "listen" (printf "%s:%v" $v.api.address $v.api.port)) "log" (dict "level" $v.logLevel) }}
 {{- $_ := set $managed "lease" (dict "name" (include "gpu-rescue.fullname" .)) }}
 {{- if eq $v.rebooter.type "pod" }}
 {{- $_ := set $managed "rebooter" (dict "type" "pod" "namespace" $v.namespace.name "image" (required "rebooter.image: name the image of the pod that reboots, such as busybox:1.37" $v.rebooter.image) "priority_class" ($v.rebooter.priorityClass | default nil)) }}

@@ -13,7 +13,7 @@ from pipeline.cluster.kube.paths import named
 from pipeline.cluster.kube.pods import Pods
 from pipeline.cluster.kube.policies import KubePolicies
 from pipeline.cluster.kube.reflector import Reflector, troubles
-from pipeline.cluster.kube.rights import has_namespace, missing_kinds, missing_rights
+from pipeline.cluster.kube.rights import Need, missing_kinds, missing_namespaces, missing_rights
 from pipeline.errors import ConflictError, PermanentError
 from pipeline.model.node import Node, NodePatch, Pod
 
@@ -27,10 +27,10 @@ class KubernetesCluster:
     cluster that cannot be reached, or as somebody without the right, raises as `KubeApi` says.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, clock: Clock) -> None:
-        """*namespace* is where rescues, their lease and the events live; *clock* dates what is seen first."""
+    def __init__(self, api: KubeApi, clock: Clock, needs: Sequence[Need] = ()) -> None:
+        """*clock* dates what is seen first; *needs* are the rights that `reach` asks for."""
         self._api = api
-        self._namespace = namespace
+        self._needs = needs
         self._copy = NodeCopy(NodeReader(), clock)
         self._pods = Pods(api)
         self._policies = KubePolicies(api)
@@ -128,12 +128,12 @@ class KubernetesCluster:
 
     async def _lacking(self) -> list[str]:
         kinds = await missing_kinds(self._api)
-        rights = await missing_rights(self._api, self._namespace)
+        rights = await missing_rights(self._api, self._needs)
         told = []
         if kinds:
             told.append(f"not installed: {', '.join(kinds)} (the Helm chart brings them)")
         if rights:
             told.append(f"we may not: {', '.join(rights)}")
-        elif not await has_namespace(self._api, self._namespace):
-            told.append(f"there is no namespace {self._namespace}")
+        elif places := await missing_namespaces(self._api, self._needs):
+            told.append(f"there is no namespace {', '.join(places)}")
         return told

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from pipeline.cluster.announcer import COMPONENT
 from pipeline.cluster.kube.api import KubeApi
 from pipeline.cluster.kube.reflector import Reflector, troubles
+from pipeline.cluster.kube.rights import Need, missing_rights
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from pipeline.errors import PermanentError
 from pipeline.sources.events.arrivals import Arrivals, Followed
 from pipeline.sources.events.lines import NodeEventSeen, seen
 from pipeline.sources.events.settings import EventsSourceConfig
@@ -22,7 +24,6 @@ class EventsSource:
     """
 
     def __init__(self, settings: EventsSourceConfig, wanted: Wanted) -> None:
-        """Needs the rights to list and watch events, in the namespace or in all of them."""
         self.read = 0
         self._settings = settings
         self._test = wanted
@@ -47,8 +48,9 @@ class EventsSource:
         return troubles(self._reflectors)
 
     async def reach(self) -> str:
-        """Ask for an event; raise what says why none may be read."""
-        await self._api.get(self._path, {"limit": 1})
+        """Ask whether events may be read; PermanentError names the rights that lack."""
+        if lacking := await missing_rights(self._api, [reading(self._settings)]):
+            raise PermanentError(f"we may not: {', '.join(lacking)}")
         return f"events {', '.join(self._settings.reasons)} in {self._settings.namespace or 'every namespace'}"
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
@@ -89,6 +91,11 @@ class EventsSource:
     def _reflector(self, reason: str) -> Reflector[NodeEventSeen]:
         selector = f"involvedObject.kind=Node,reason={reason},source!={COMPONENT}"
         return Reflector(self._api, self._path, seen, Followed(self._arrivals), {"fieldSelector": selector})
+
+
+def reading(settings: EventsSourceConfig) -> Need:
+    """Return the right that it takes: in the namespace, or in all of them."""
+    return Need("", "events", ("list", "watch"), settings.namespace or "")
 
 
 async def _nothing() -> None:

@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from pipeline.cluster.kube.api import KubeApi
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from tests.integration.kube.charting import Chart
 from tests.services.kube.plane import ControlPlane
 
 
@@ -21,3 +23,9 @@ async def own_api(own_kube: ControlPlane) -> AsyncIterator[KubeApi]:
     api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=own_kube.kubeconfig, page_size=2))
     yield api
     await api.close()
+
+
+@pytest.fixture
+def chart(helm: Path, tmp_path: Path) -> Chart:
+    """The Helm chart."""
+    return Chart(helm, tmp_path)

@@ -122,7 +122,7 @@ class Twins:
         return str((await self._api.get(path)).get("status", {}).get("phase"))
 
     async def _drained(self, drain: Drain, later: timedelta) -> Outcome:
-        cluster = KubernetesCluster(self._api, "kce-rescue-system", WallClock())
+        cluster = KubernetesCluster(self._api, WallClock())
         runner = DrainRunner(cluster)
         one = rescue("parity", node=self.ours, plan=plan(Cordon(), drain))
         step = StepState()

@@ -1,22 +1,21 @@
 """The Helm chart: what it renders, what of that the API server and the pipeline take, and which values it refuses."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from pipeline.cluster.kube.rights import NEEDS
+from pipeline.app import needs
+from pipeline.cli import main
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.settings import read_settings
-from tests.services.kube.artifact import VERSION
+from pipeline.sources.events.settings import EventsSourceConfig
+from pipeline.sources.events.source import reading
+from tests.integration.kube.charting import CHART, Chart, Object, configuration, one, rights
 from tests.services.kube.plane import ControlPlane
-
-CHART = Path(__file__).parents[3] / "config" / "chart"
-LIMIT = 60
 
 BROKERS: dict[str, Any] = {"kafka": {"bootstrapServers": ["kafka-1:9092"]}}
 SITE: dict[str, Any] = {
@@ -39,7 +38,7 @@ SITE: dict[str, Any] = {
     "patterns": {"own.yaml": "rules: []\n"},
     "policies": {"site": {"rules": [{"priority": 1, "actions": [{"name": "drain"}]}]}},
     "warmStandbyPolicies": {"site": {"matches": [{"originNode": {"a": "b"}, "targetNode": {"a": "b"}}]}},
-    "config": {"guards": {"max_nodes": 3}, "lease": {"retry_period": "1s"}},
+    "config": {"guards": {"max_nodes": 3}, "lease": {"retry_period": "1s"}, "store": {"kept": "7day"}},
     "rebooter": {"type": "pod", "image": "busybox:1.37"},
     "podAnnotations": {"a": "b"},
     "podLabels": {"c": "d"},
@@ -97,74 +96,40 @@ SERVICE_MONITOR = {
     },
 }
 
-Helm = Callable[..., "subprocess.CompletedProcess[str]"]
-Object = dict[str, Any]
-
-
-@pytest.fixture
-def chart(helm: Path, tmp_path: Path) -> Helm:
-    """Call helm with the chart and values."""
-
-    def call(command: str, values: Object, *words: str) -> "subprocess.CompletedProcess[str]":
-        file = tmp_path / "values.json"
-        file.write_text(json.dumps(values))
-        release = () if command == "lint" else ("gr",)
-        return subprocess.run(
-            [helm, command, *release, CHART, "-f", file, "--kube-version", VERSION, *words],
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-            env={"HOME": str(tmp_path)},
-        )
-
-    return call
-
-
-def _objects(chart: Helm, values: Object, *words: str) -> list[Object]:
-    done = chart("template", values, *words)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
-
-
-def _one(objects: list[Object], kind: str) -> Object:
-    (found,) = (each for each in objects if each["kind"] == kind)
-    return found
-
 
 def _pod(objects: list[Object]) -> Object:
-    spec: Object = _one(objects, "Deployment")["spec"]["template"]["spec"]
+    spec: Object = one(objects, "Deployment")["spec"]["template"]["spec"]
     return spec
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_helm_finds_nothing_wrong_with_it(values: Object, chart: Helm) -> None:
+def test_helm_finds_nothing_wrong_with_it(values: Object, chart: Chart) -> None:
     done = chart("lint", values, "--strict")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_the_api_server_takes_every_object(values: Object, chart: Helm, kube: ControlPlane, namespace: str) -> None:
+def test_the_api_server_takes_every_object(values: Object, chart: Chart, kube: ControlPlane, namespace: str) -> None:
     for path in sorted((CHART / "crds").glob("*.yaml")):
         kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
     kube.kubectl("apply", "-f", "-", input=json.dumps(SERVICE_MONITOR))
     kube.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
-    objects = _objects(chart, {**values, "namespace": {"name": namespace}}, "-n", namespace)
+    objects = chart.objects({**values, "namespace": {"name": namespace}}, "-n", namespace)
     told = kube.kubectl("create", "--dry-run=server", "-f", "-", input=yaml.safe_dump_all(objects))
     assert told.count("created (server dry run)") == len(objects) > 8
 
 
-def test_the_api_server_takes_the_namespace(chart: Helm, kube: ControlPlane) -> None:
-    found = _one(_objects(chart, {**SITE, "namespace": {"name": "rescue-of-the-chart"}}), "Namespace")
+def test_the_api_server_takes_the_namespace(chart: Chart, kube: ControlPlane) -> None:
+    found = one(chart.objects({**SITE, "namespace": {"name": "rescue-of-the-chart"}}), "Namespace")
     assert "created" in kube.kubectl("create", "--dry-run=server", "-f", "-", input=yaml.safe_dump(found))
     assert found["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert found["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_the_pipeline_takes_its_configuration(values: Object, chart: Helm, tmp_path: Path) -> None:
-    objects = _objects(chart, values)
-    (config,) = (each["data"]["pipeline.yaml"] for each in objects if "pipeline.yaml" in each.get("data", {}))
+def test_the_pipeline_takes_its_configuration(values: Object, chart: Chart, tmp_path: Path) -> None:
+    objects = chart.objects(values)
+    config = configuration(objects)
     file = tmp_path / "pipeline.yaml"
     file.write_text(config)
     settings = read_settings(file, environment={})
@@ -174,9 +139,21 @@ def test_the_pipeline_takes_its_configuration(values: Object, chart: Helm, tmp_p
 
 
 @pytest.mark.parametrize("values", SETS)
-def test_every_file_that_the_configuration_names_is_mounted(values: Object, chart: Helm) -> None:
-    objects = _objects(chart, values)
-    (config,) = (each["data"]["pipeline.yaml"] for each in objects if "pipeline.yaml" in each.get("data", {}))
+def test_the_check_finds_nothing_wrong_with_it(values: Object, chart: Chart, tmp_path: Path) -> None:
+    patterns = tmp_path / "patterns"
+    patterns.mkdir()
+    for name, text in values.get("patterns", {}).items():
+        (patterns / name).write_text(text)
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(configuration(chart.objects(values)).replace("/etc/gpu-rescue/patterns", str(patterns)))
+    done = CliRunner().invoke(main, ["check", "-c", str(file)])
+    assert (done.exit_code, "configuration: ok" in done.output) == (0, True), done.output
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_every_file_that_the_configuration_names_is_mounted(values: Object, chart: Chart) -> None:
+    objects = chart.objects(values)
+    config = configuration(objects)
     named = {word for word in config.replace("- ", " ").split() if word.startswith("/")}
     (container,) = _pod(objects)["containers"]
     mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
@@ -186,8 +163,8 @@ def test_every_file_that_the_configuration_names_is_mounted(values: Object, char
     assert volumes == {mount["name"] for mount in container["volumeMounts"]}
 
 
-def test_the_pods_may_do_as_little_as_they_need(chart: Helm) -> None:
-    pod = _pod(_objects(chart, BROKERS))
+def test_the_pods_may_do_as_little_as_they_need(chart: Chart) -> None:
+    pod = _pod(chart.objects(BROKERS))
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -198,46 +175,70 @@ def test_the_pods_may_do_as_little_as_they_need(chart: Helm) -> None:
     }
 
 
-def test_the_pods_prefer_nodes_without_gpus_and_tolerate_nothing(chart: Helm) -> None:
-    pod = _pod(_objects(chart, BROKERS))
+def test_the_pods_prefer_nodes_without_gpus_and_tolerate_nothing(chart: Chart) -> None:
+    pod = _pod(chart.objects(BROKERS))
     (preferred,) = pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
     asked = preferred["preference"]["matchExpressions"]
     assert {"key": "nvidia.com/gpu.present", "operator": "DoesNotExist"} in asked
     assert "tolerations" not in pod
 
 
-def test_without_values_no_policy_is_installed_and_nothing_may_reboot(chart: Helm) -> None:
-    objects = _objects(chart, BROKERS)
+def test_a_service_beside_it_is_not_taken_for_its_settings(chart: Chart) -> None:
+    assert not _pod(chart.objects(BROKERS))["enableServiceLinks"]
+
+
+REBOOTER: Object = {**BROKERS, "rebooter": {"type": "pod", "image": "busybox:1.37"}}
+NOTES: dict[str, tuple[Object, bool]] = {
+    "nothing reboots": ({**BROKERS, "namespace": {"create": False}}, False),
+    "pods reboot, in a namespace of the release's": (REBOOTER, False),
+    "pods reboot, in a namespace of somebody else's": ({**REBOOTER, "namespace": {"create": False}}, True),
+}
+
+
+@pytest.mark.parametrize(("values", "told"), NOTES.values(), ids=NOTES)
+def test_who_installs_it_is_told_what_a_privileged_pod_needs(
+    values: Object, told: bool, chart: Chart, kube: ControlPlane
+) -> None:
+    done = chart("install", values, "--dry-run=client", "--kubeconfig", str(kube.kubeconfig))
+    assert "kubectl exec -n default deploy/gr-gpu-rescue -- gpu-rescue check" in done.stdout, done.stderr
+    label = "kubectl label namespace kce-rescue-system pod-security.kubernetes.io/enforce=privileged"
+    assert (label in done.stdout) == told
+
+
+def test_without_values_no_policy_is_installed_and_nothing_may_reboot(chart: Chart) -> None:
+    objects = chart.objects(BROKERS)
     assert not [each for each in objects if each["apiVersion"].startswith("rescue.ksyun.com")]
     rights = [rule for each in objects if each["kind"] in {"Role", "ClusterRole"} for rule in each["rules"]]
     assert not [rule for rule in rights if "pods" in rule["resources"] and "create" in rule["verbs"]]
 
 
-def test_the_rescues_namespace_is_not_created_where_it_is_the_releases_own(chart: Helm) -> None:
-    objects = _objects(chart, BROKERS, "-n", "kce-rescue-system")
+def test_the_rescues_namespace_is_not_created_where_it_is_the_releases_own(chart: Chart) -> None:
+    objects = chart.objects(BROKERS, "-n", "kce-rescue-system")
     assert "Namespace" not in {each["kind"] for each in objects}
 
 
-def test_a_changed_configuration_is_another_pod(chart: Helm) -> None:
-    pods = [
-        _one(_objects(chart, {**BROKERS, "dryRun": dry}), "Deployment")["spec"]["template"] for dry in (True, False)
-    ]
+def test_a_changed_configuration_is_another_pod(chart: Chart) -> None:
+    pods = [one(chart.objects({**BROKERS, "dryRun": dry}), "Deployment")["spec"]["template"] for dry in (True, False)]
     assert pods[0]["metadata"]["annotations"] != pods[1]["metadata"]["annotations"]
 
 
-def test_the_pods_have_every_right_that_the_pipeline_checks_for(chart: Helm) -> None:
-    rights = {
-        (group, resource, verb)
-        for each in _objects(chart, BROKERS)
-        if each["kind"] in {"Role", "ClusterRole"}
-        for rule in each["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
+@pytest.mark.parametrize("values", SETS)
+def test_the_pods_have_the_rights_that_the_pipeline_needs_and_no_other(
+    values: Object, chart: Chart, tmp_path: Path
+) -> None:
+    objects = chart.objects(values)
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(configuration(objects))
+    # A rehearsal has those of who acts: what was begun before it must find them when it is over.
+    settings = read_settings(file, ["dry_run=false"], environment={})
+    assert isinstance(settings.cluster, KubernetesClusterConfig)
+    sources = (reading(source) for source in settings.sources if isinstance(source, EventsSourceConfig))
+    needed = {
+        (need.group, need.resource, verb, need.namespace)
+        for need in (*needs(settings, settings.cluster), *sources)
+        for verb in need.verbs
     }
-    needed = {(need.group, need.resource, verb) for need in NEEDS for verb in need.verbs}
-    assert needed
-    assert not needed - rights
+    assert set(rights(objects)) == needed
 
 
 REFUSED: dict[str, tuple[Object, str]] = {
@@ -276,7 +277,7 @@ REFUSED: dict[str, tuple[Object, str]] = {
 
 
 @pytest.mark.parametrize(("values", "told"), REFUSED.values(), ids=REFUSED)
-def test_wrong_values_are_refused_with_a_sentence(values: Object, told: str, chart: Helm) -> None:
+def test_wrong_values_are_refused_with_a_sentence(values: Object, told: str, chart: Chart) -> None:
     done = chart("template", values)
     assert done.returncode != 0
     assert told in done.stderr

@@ -11,7 +11,8 @@ from pipeline.cluster.kube.api import KubeApi
 from pipeline.cluster.kube.cluster import KubernetesCluster
 from pipeline.cluster.kube.pods import read_pod
 from pipeline.cluster.kube.policies import GROUP, PLURALS
-from pipeline.cluster.kube.settings import NAMESPACE, KubernetesClusterConfig
+from pipeline.cluster.kube.rights import ACTING, keeping
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import ConflictError, PermanentError, TemporaryError
 from pipeline.model.node import NodePatch, Pod, Taint
 from tests.services.kube.definitions import install
@@ -32,7 +33,7 @@ def clock() -> ManualClock:
 async def cluster(kube: ControlPlane, clock: ManualClock) -> AsyncIterator[KubernetesCluster]:
     """One that is not run: only calls are made."""
     config = KubernetesClusterConfig(type="kubernetes", kubeconfig=kube.kubeconfig, page_size=2)
-    cluster = KubernetesCluster(KubeApi(config), NAMESPACE, clock)
+    cluster = KubernetesCluster(KubeApi(config), clock)
     yield cluster
     await cluster.close()
 
@@ -140,7 +141,7 @@ async def test_a_reboot_is_dated_when_it_is_seen(
 async def test_who_may_do_nothing_is_told_every_right_that_lacks(kube: ControlPlane) -> None:
     user = kube.users["restricted"]
     config = KubernetesClusterConfig(type="kubernetes", kubeconfig=kube.kubeconfig_for(user.token))
-    cluster = KubernetesCluster(KubeApi(config), "our-place", ManualClock(NOON))
+    cluster = KubernetesCluster(KubeApi(config), ManualClock(NOON), [*ACTING, *keeping("our-place")])
     with pytest.raises(PermanentError) as caught:
         await cluster.reach()
     await cluster.close()
@@ -151,7 +152,7 @@ async def test_who_may_do_nothing_is_told_every_right_that_lacks(kube: ControlPl
 
 
 async def test_what_is_not_installed_is_named_and_then_what_answers(own_kube: ControlPlane, own_api: KubeApi) -> None:
-    cluster = KubernetesCluster(own_api, NAMESPACE, ManualClock(NOON))
+    cluster = KubernetesCluster(own_api, ManualClock(NOON))
     with pytest.raises(PermanentError) as caught:
         await cluster.reach()
     assert str(caught.value) == (

@@ -64,7 +64,7 @@ async def test_check_online_tells_of_every_part(rescue_kinds: ControlPlane, name
     ("user", "place", "told"),
     [
         pytest.param(
-            "restricted", "ours", "cluster (kubernetes): Kubernetes v1.37.2: we may not: get nodes, ", id="right"
+            "restricted", "ours", "cluster (kubernetes): Kubernetes v1.37.2: we may not: list nodes, ", id="right"
         ),
         pytest.param("restricted", "ours", "store (kubernetes): GET ", id="right to see rescues"),
         pytest.param("admin", "nowhere", "Kubernetes v1.37.2: there is no namespace nowhere", id="namespace"),
@@ -176,7 +176,7 @@ async def test_without_a_right_or_the_namespace_it_waits_and_says_which(
     restricted = rescue_kinds.kubeconfig_for(rescue_kinds.users["restricted"].token)
     async with running(tmp_path, configuration(tmp_path, restricted, "nowhere")) as run:
         await run.comes_to("cluster: GET /api/v1/nodes: 403 nodes is forbidden: ", "store: GET ", "/rescues: 403 ")
-        assert any("we may not: get nodes" in each.get("error", "") for each in run.logged)
+        assert any("we may not: list nodes" in each.get("error", "") for each in run.logged)
     async with running(tmp_path, configuration(tmp_path, rescue_kinds.kubeconfig, "nowhere")) as run:
         await run.comes_to("lease: POST ", ': 404 namespaces "nowhere" not found')
         assert any("there is no namespace nowhere" in each.get("error", "") for each in run.logged)

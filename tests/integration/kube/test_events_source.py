@@ -161,6 +161,8 @@ async def test_reaching_tells_what_is_read_or_why_not(kube: ControlPlane, namesp
         if allowed:
             assert await source.reach() == f"events XidError in {namespace}"
         else:
-            with pytest.raises(PermanentError, match='cannot list resource "events"'):
+            with pytest.raises(
+                PermanentError, match=f"we may not: list events -n {namespace}, watch events -n {namespace}"
+            ):
                 await source.reach()
         await source.close()

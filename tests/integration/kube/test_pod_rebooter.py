@@ -92,7 +92,7 @@ async def test_pods_of_hours_ago_go_with_the_next_reboot_but_nobody_elses(
 async def test_a_process_that_dies_after_the_asking_is_followed_by_one_that_waits_for_the_same_reboot(
     kube_api: KubeApi, namespace: str, node: Node
 ) -> None:
-    cluster = KubernetesCluster(kube_api, namespace, WallClock())
+    cluster = KubernetesCluster(kube_api, WallClock())
     one = rescue("gpu-1-xid-79-abc", node=node.name, plan=plan(Cordon(), Reboot()))
     one = replace(one, cause=replace(one.cause, boot_id=node.boot_id))
     marks = {CORDONED_BY: one.name, CORDONED_AT: NOON.isoformat()}

@@ -30,7 +30,7 @@ async def cluster(kube: ControlPlane, kube_api: KubeApi) -> AsyncIterator[Kubern
     for plural in ("rescuepolicies", "warmstandbypolicies"):
         kube.kubectl("apply", "-f", str(CRDS / f"{plural}.yaml"))
         kube.kubectl("wait", "--for=condition=Established", "--timeout=30s", f"crd/{plural}.rescue.ksyun.com")
-    found = KubernetesCluster(kube_api, "default", ManualClock(NOON))
+    found = KubernetesCluster(kube_api, ManualClock(NOON))
     following = asyncio.create_task(found.run())
     async with asyncio.timeout(LIMIT):
         await found.wait_synced()
