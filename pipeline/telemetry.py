@@ -13,6 +13,9 @@ SET_ASIDE = Counter("gpu_rescue_set_aside", "Messages of which nothing could be 
 FAULTS = Counter("gpu_rescue_faults", "Lines recognised as faults.", ["kind", "placement"])
 SKIPS = Counter("gpu_rescue_skips", "Incidents that lead to no rescue.", ["reason"])
 RESCUES = Counter("gpu_rescue_rescues", "Rescues planned.", ["policy"])
+OPEN_RESCUES = Gauge("gpu_rescue_open_rescues", "Rescues that have not ended, by status, of every replica.", ["status"])
+RECORDS = Counter("gpu_rescue_records", "Records that are safe, by what happened.", ["action"])
+LEADING = Gauge("gpu_rescue_leading", "Whether this process is the one that executes rescues.")
 EVENTS = Counter(
     "gpu_rescue_events", "Events about nodes: written, failed (not taken), dropped (too many).", ["outcome"]
 )
@@ -39,6 +42,21 @@ KAFKA_SKIPPED = Counter(
 KAFKA_COMMITS = Counter("gpu_rescue_kafka_commits", "Commits of offsets.", ["group", "outcome"])
 KAFKA_REBALANCES = Counter("gpu_rescue_kafka_rebalances", "Times that our partitions were given out anew.", ["group"])
 KAFKA_UP = Gauge("gpu_rescue_kafka_up", "Whether the cluster answers.", ["group"])
+KUBE_CALLS = Counter(
+    "gpu_rescue_kube_calls",
+    "Calls of the Kubernetes API by the status of the answer; none: no answer.",
+    ["verb", "code"],
+)
+WATCH_SEEN = Gauge(
+    "gpu_rescue_watch_seen_timestamp_seconds",
+    "When a watch of the Kubernetes API has last brought anything; a bookmark comes every minute.",
+    ["resource"],
+)
+WATCH_FAILURES = Counter(
+    "gpu_rescue_watch_failures",
+    "Lists and watches of the Kubernetes API that broke, or that were refused.",
+    ["resource", "outcome"],
+)
 
 
 def forget(gauge: Gauge, *labels: object) -> None:

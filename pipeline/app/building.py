@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from pipeline.api.readiness import Lack, Readiness
+from pipeline.api.readiness import Readiness
 from pipeline.app.executing import executions
 from pipeline.app.ports import open_sinks, open_source
-from pipeline.app.rules import InForce, first_policies, follow_patterns, follow_policies, open_patterns
+from pipeline.app.rules import first_policies, follow_patterns, follow_policies, open_patterns
 from pipeline.app.sites import Site, open_site
 from pipeline.clock import ManualClock, WallClock
 from pipeline.cluster.memory import twin
+from pipeline.cluster.port import Cluster
 from pipeline.deadletters import DeadLetterFile, kept_nowhere
 from pipeline.decide.incidents import Incidents
 from pipeline.decide.standby import free
@@ -26,11 +27,14 @@ from pipeline.execute.recognition import Oddities, Recognition
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.rehearsal import Execution
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause
+from pipeline.execute.store import RescueStore
 from pipeline.match.matcher import Matcher
+from pipeline.model.rescue import Status
 from pipeline.settings import Settings
+from pipeline.sources.events.source import EventsSource
 from pipeline.sources.kafka.source import KafkaSource
 from pipeline.sources.port import Source
-from pipeline.telemetry import FREE_STANDBYS
+from pipeline.telemetry import FREE_STANDBYS, OPEN_RESCUES
 from sinks.base import Record, Sink
 
 Watch = Callable[[Sequence[Record]], None]
@@ -45,6 +49,7 @@ class App:
     sink: Sink
     oddities: Oddities
     readiness: Readiness
+    cluster: Cluster
 
     @property
     def simulated_time(self) -> bool:
@@ -57,14 +62,20 @@ class App:
         return sum(source.read for source in self.sources)
 
 
-def readiness(site: Site, in_force: InForce, sources: Sequence[Source]) -> Readiness:
+def readiness(site: Site, sources: Sequence[Source]) -> Readiness:
     """Return what says whether lines can be read and acted on."""
-    lacks: dict[str, Lack] = {
-        "cluster": lambda: None if in_force.known() else "its nodes and policies are not known yet",
-        "store": lambda: None if site.store.synced else "its rescues are not known yet",
-    }
-    kafka = {f"sources.{n}": source for n, source in enumerate(sources) if isinstance(source, KafkaSource)}
-    return Readiness({**lacks, **{name: partial(getattr, source, "trouble") for name, source in kafka.items()}})
+    servers = {f"sources.{n}": each for n, each in enumerate(sources) if isinstance(each, KafkaSource | EventsSource)}
+    return Readiness({**site.lacks, **{name: partial(getattr, each, "trouble") for name, each in servers.items()}})
+
+
+def count_open(store: RescueStore) -> None:
+    """Have the open rescues be a metric."""
+
+    def counted(status: Status) -> int:
+        return sum(rescue.status is status for rescue in store.open())
+
+    for status in (each for each in Status if not each.ended):
+        OPEN_RESCUES.labels(status).set_function(partial(counted, status))
 
 
 def announcing(settings: Settings, site: Site, watch: Watch, stack: AsyncExitStack) -> Watch:
@@ -93,6 +104,7 @@ def build(settings: Settings, pause: Pause, watch: Watch, stack: AsyncExitStack)
     stack.push_async_callback(sink.close)
     for source in sources:
         stack.push_async_callback(source.close)
+    count_open(site.store)
     FREE_STANDBYS.set_function(lambda: len(free(site.cluster.nodes(), settings.standby.label)))
     recorder = Recorder(sink, site.store, announcing(settings, site, watch, stack))
     enricher = Enricher(site.cluster, matcher.catalogue, settings.enrich, site.newcomer)
@@ -110,10 +122,10 @@ def build(settings: Settings, pause: Pause, watch: Watch, stack: AsyncExitStack)
     if isinstance(clock, ManualClock):
         present = datetime.now(UTC)
         replay = ReplayLoop(sources, intake, executing(), site.store, policies, clock, pause, present)
-        return App(replay, sources, sink, recognition.oddities, Readiness({}))
+        return App(replay, sources, sink, recognition.oddities, Readiness({}), site.cluster)
     in_force = follow_policies(settings, site, policies)
     patterns = follow_patterns(settings, matcher, enricher, incidents)
     beside = [*site.companions, in_force.companion, patterns]
     stores = site.store, in_force.known, policies, clock
     live = LiveLoop(sources, intake, executing, *stores, site.leadership, beside)
-    return App(live, sources, sink, recognition.oddities, readiness(site, in_force, sources))
+    return App(live, sources, sink, recognition.oddities, readiness(site, sources), site.cluster)

@@ -1,10 +1,11 @@
 """The cluster whose nodes are rescued, and what comes with it: where rescues are kept, who executes, who reboots."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
+from pipeline.api.readiness import Lack
 from pipeline.app.needs import needs
 from pipeline.app.ports import open_api, open_local_store, open_rebooter, resume_cluster
 from pipeline.clock import Clock
@@ -31,7 +32,7 @@ class Site:
     """Where rescues happen.
 
     `newcomer` makes a node of a host that no node answers to, where that may be. `companions` run as long as the
-    pipeline does.
+    pipeline does. `lacks` say what the parts wait for.
     """
 
     cluster: Cluster
@@ -41,6 +42,7 @@ class Site:
     newcomer: Callable[[str], Node | None] = no_newcomers
     announcer: Announcer | None = None
     companions: Sequence[Companion] = ()
+    lacks: Mapping[str, Lack] = field(default_factory=dict)
 
 
 def open_site(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Site:
@@ -73,4 +75,9 @@ def _kubernetes(settings: Settings, config: KubernetesClusterConfig, clock: Cloc
     lease = Lease(api, config.namespace, settings.lease)
     announcer = KubeAnnouncer(api, settings.events.namespace or config.namespace)
     beside = [cluster.run, store.run]
-    return Site(cluster, store, rebooter, lease, announcer=announcer, companions=beside)
+    lacks: dict[str, Lack] = {
+        "cluster": lambda: cluster.trouble,
+        "store": lambda: store.trouble,
+        "lease": lambda: lease.trouble,
+    }
+    return Site(cluster, store, rebooter, lease, announcer=announcer, companions=beside, lacks=lacks)

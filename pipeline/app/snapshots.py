@@ -12,17 +12,14 @@ from pipeline.cluster.memory import SimulatedCluster
 from pipeline.decide.policy import PolicySet
 from pipeline.decide.resources import read_resources
 from pipeline.enrich.labels import Enricher, no_newcomers
-from pipeline.errors import BadInputError, Complaint
 from pipeline.match.matcher import Matcher
 from pipeline.settings import Settings, SimulatedClusterConfig
-
-_LONGEST = 60.0
 
 
 def open_snapshot(settings: Settings, clock: Clock) -> SimulatedCluster:
     """Return the nodes and policies of a Kubernetes cluster as they are now, a simulated one as its file describes it.
 
-    Raises BadInputError when the cluster cannot be read.
+    Raises BadInputError for a file that cannot be used, and as `KubeApi` does.
     """
     match settings.cluster:
         case SimulatedClusterConfig() as config:
@@ -51,16 +48,7 @@ async def _taken(config: KubernetesClusterConfig, clock: Clock) -> SimulatedClus
     api = open_api(config)
     try:
         cluster = KubernetesCluster(api, clock)
-        following = asyncio.create_task(cluster.run())
-        try:
-            async with asyncio.timeout(_LONGEST):
-                await cluster.wait_synced()
-        except TimeoutError as error:
-            told = f"its nodes and policies could not be listed within {_LONGEST:.0f} s"
-            raise BadInputError(Complaint("cluster", told, "see what `gpu-rescue check --online` says")) from error
-        finally:
-            following.cancel()
-            await asyncio.wait({following})
+        await cluster.look()
         taken = SimulatedCluster(clock, cluster.nodes().values())
         taken.set_policies(cluster.policies())
         return taken

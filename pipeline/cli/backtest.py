@@ -59,7 +59,8 @@ def backtest(
     Options may be repeated. Without --source the configuration's log files are read, with their rotated ones; without
     --policies its policies are tried. Several files are merged by the time of their lines. The cluster is simulated, on
     the log's own time: boot times and pods come from the nodes file of the configuration (cluster.nodes), hosts that it
-    does not know become nodes. Nothing is written but the picture.
+    does not know become nodes. Of a Kubernetes cluster its nodes, and without --policies its policies, are those of
+    this moment, without pods. Nothing is written but the picture.
 
     Tables on a terminal, one JSON object in a pipe: `gpu-rescue schema backtest` describes its keys.
 

@@ -13,6 +13,7 @@ import orjson
 from pipeline.app import open_enricher, open_patterns, open_snapshot, snapshot_policies
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.clock import WallClock
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.decide.admission import Admission, Cancel, Fold, Go, Hold, admission_states, admit
 from pipeline.decide.asking import Asking
 from pipeline.decide.blast import blast
@@ -31,13 +32,17 @@ from pipeline.model.plan import ActionName, Decision, Skip
 from pipeline.model.rescue import CancelReason, Member, Status, StepState
 from pipeline.settings import Settings
 
+_SIMULATED = "the cluster is seen as its file describes it"
+_ON_KUBERNETES = "nodes and policies are those of this moment, rescues are not looked at"
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What would become of a fault, and whether its plan, if there is one, could start now.
 
     The guards of the gate are with the decision; `guards` are those of admission, which only a plan is asked, before
-    its first step. `waits` tells, by step, what a later one would wait for if it came now.
+    its first step. `waits` tells, by step, what a later one would wait for if it came now; `seen` as what the cluster
+    was looked at for all that.
     """
 
     fault: NodeFault
@@ -45,6 +50,7 @@ class Explanation:
     admitted: Admission | None = None
     guards: tuple[GuardState, ...] = ()
     waits: Mapping[ActionName, str] = field(default_factory=dict)
+    seen: str = ""
 
 
 @click.command()
@@ -89,6 +95,7 @@ def _explained(settings: Settings, text: str, node: str | None) -> Explanation:
         admit(rescue, [rescue], nodes, now, settings.guards),
         admission_states(rescue, [rescue], nodes, now, settings.guards),
         dict(_waits(Asking(rescue, [rescue], nodes, now, settings.guards))),
+        _ON_KUBERNETES if isinstance(settings.cluster, KubernetesClusterConfig) else _SIMULATED,
     )
 
 
@@ -122,7 +129,7 @@ def _told(found: Explanation) -> Iterator[str]:
         yield f"step {number}     {describe(action)}{waits}"
     yield from map(_guard, found.guards)
     _, _, told = _admission(found.admitted)
-    yield f"admission  {told}, if no other rescue is open: the cluster is seen as its file describes it"
+    yield f"admission  {told}, if no other rescue is open: {found.seen}"
 
 
 def _guard(state: GuardState) -> str:

@@ -20,7 +20,8 @@ from pipeline.cli.board import Totals
 from pipeline.cli.console import LiveConsole, PlainConsole
 from pipeline.cli.options import config, sets, settings_of
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
-from pipeline.errors import BadInputError, Complaint
+from pipeline.cluster.port import Cluster
+from pipeline.errors import BadInputError, Complaint, PermanentError, TemporaryError
 from pipeline.settings import Settings
 from sinks.base import Sink, SinkError
 
@@ -98,6 +99,7 @@ async def _run(settings: Settings) -> None:
             await _reach(app.sink)
             if settings.api is not None:
                 await stack.enter_async_context(serving(settings.api, app.readiness))
+            await _look(app.cluster)
             view.begin(_beginning(settings, app.simulated_time))
             await _until_stopped(app.loop.run())
         view.summarise(Totals(app.lines_read, app.oddities.problems, app.oddities.unknown_driver_lines))
@@ -126,6 +128,16 @@ async def _reach(sink: Sink) -> None:
         await sink.write([])
     except SinkError as error:
         _log.warning("sink.away", error=str(error))
+
+
+async def _look(cluster: Cluster) -> None:
+    """Say at the start all that the cluster lacks; until it is there, the pipeline waits, as /readyz says."""
+    try:
+        await cluster.reach()
+    except TemporaryError as error:
+        _log.warning("cluster.away", error=str(error))
+    except PermanentError as error:
+        _log.error("cluster.refused", error=str(error))
 
 
 async def _until_stopped(running: Coroutine[None, None, None]) -> None:

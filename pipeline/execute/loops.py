@@ -20,6 +20,7 @@ from pipeline.execute.store import RescueStore
 from pipeline.model.line import LogLine
 from pipeline.model.rescue import HoldReason, Rescue, Status
 from pipeline.sources.port import Delivery, Source
+from pipeline.telemetry import LEADING
 
 _log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
@@ -113,10 +114,12 @@ class LiveLoop:
 
     async def _execute(self) -> None:
         self._executor = executor = self._executions()
+        LEADING.set(1)
         cleaning = asyncio.create_task(self._clean_up())
         try:
             await self._work(executor)
         finally:
+            LEADING.set(0)
             cleaning.cancel()
             await self._finish(executor)
 

@@ -12,6 +12,7 @@ from pipeline.execute.patience import Patience
 from pipeline.execute.records import records
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.rescue import Rescue
+from pipeline.telemetry import RECORDS
 from sinks.base import Record, Sink, SinkError
 
 _log = structlog.get_logger()
@@ -42,7 +43,7 @@ class Recorder:
     async def write(self, batch: Sequence[Record]) -> None:
         """Return when the records are safe, however long the sink is away."""
         await self._patience.insist("write records", lambda: self._sink.write(batch))
-        self._watch(batch)
+        self._safe(batch)
 
     async def write_journal(self, rescue: Rescue) -> None:
         """Make the journal of a rescue safe, then save how far it was written; wait for sink and store."""
@@ -67,9 +68,14 @@ class Recorder:
             except SinkError as error:
                 _log.warning("sink.away", rescue=rescue.name, error=str(error))
                 return False
-            self._watch(batch)
+            self._safe(batch)
             await self._mark(rescue)
         return True
+
+    def _safe(self, batch: Sequence[Record]) -> None:
+        for record in batch:
+            RECORDS.labels(record.document["event"]["action"]).inc()
+        self._watch(batch)
 
     def _turn(self, name: str) -> asyncio.Lock:
         return self._turns.setdefault(name, asyncio.Lock())

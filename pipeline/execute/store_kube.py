@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from pipeline.cluster.kube.api import KubeApi
-from pipeline.cluster.kube.reflector import Reflector
+from pipeline.cluster.kube.reflector import Reflector, troubles
 from pipeline.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from pipeline.execute.saved import UnreadableError
 from pipeline.execute.store_cache import KEPT_ENDED, StoreCache
@@ -64,6 +64,11 @@ class KubernetesStore(StoreCache):
         """Return when that is so."""
         for reflector in self._reflectors:
             await reflector.wait_synced()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why rescues or occurrences are not known, or not followed; None when they are."""
+        return troubles(self._reflectors)
 
     async def reach(self) -> str:
         """Tell where rescues are; raise what the API server answers where they cannot be listed."""

@@ -6,9 +6,9 @@ from functools import partial
 
 import orjson
 
-from pipeline.cluster.kube.answers import AlreadyExistsError
+from pipeline.cluster.kube.answers import AlreadyExistsError, ForbiddenError
 from pipeline.cluster.kube.api import KubeApi, Object
-from pipeline.errors import ConflictError, NotFoundError, PermanentError
+from pipeline.errors import ConflictError, NotFoundError, PermanentError, TemporaryError
 from pipeline.execute.saved import UnreadableError
 from pipeline.execute.store_kube_form import (
     CLEAN_UP,
@@ -105,6 +105,9 @@ class RescueObjects:
             made = await self._api.create(self.path, body)
         except AlreadyExistsError:
             return None
+        except (ForbiddenError, NotFoundError) as error:
+            # A right or the namespace lacks: only a person can help, and the line waits for it.
+            raise TemporaryError(str(error)) from error
         return replace(light, revision=revision_of(made))
 
     async def save(self, rescue: Rescue) -> Rescue:

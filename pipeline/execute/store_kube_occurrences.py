@@ -1,8 +1,8 @@
 """The Occurrence objects of one namespace, which several replicas write."""
 
-from pipeline.cluster.kube.answers import AlreadyExistsError
+from pipeline.cluster.kube.answers import AlreadyExistsError, ForbiddenError
 from pipeline.cluster.kube.api import KubeApi
-from pipeline.errors import ConflictError, NotFoundError
+from pipeline.errors import ConflictError, NotFoundError, TemporaryError
 from pipeline.execute.store_kube_form import GROUP, VERSION, object_name, occurrence_object, occurrence_of
 from pipeline.model.occurrence import Occurrence
 
@@ -27,6 +27,9 @@ class OccurrenceObjects:
                 return await self._spanning(occurrence)
             except (AlreadyExistsError, ConflictError, NotFoundError):
                 continue
+            except ForbiddenError as error:
+                # Only a person can help; the line waits for it, as it does for a namespace.
+                raise TemporaryError(str(error)) from error
         raise ConflictError(f"occurrence {occurrence.name} was changed by others {_TRIES} times in a row")
 
     async def delete(self, name: str) -> None:
@@ -42,7 +45,7 @@ class OccurrenceObjects:
         try:
             found = await self._api.get(self._of(occurrence.name))
         except NotFoundError:
-            await self._api.create(self.path, occurrence_object(occurrence, self._namespace))
+            await self._create(occurrence)
             return occurrence
         known = occurrence_of(found)
         both = known.spanning(occurrence)
@@ -50,6 +53,13 @@ class OccurrenceObjects:
             version = found["metadata"]["resourceVersion"]
             await self._api.replace(self._of(occurrence.name), occurrence_object(both, self._namespace, version))
         return both
+
+    async def _create(self, occurrence: Occurrence) -> None:
+        try:
+            await self._api.create(self.path, occurrence_object(occurrence, self._namespace))
+        except NotFoundError as error:
+            # There is no such namespace.
+            raise TemporaryError(str(error)) from error
 
     def _of(self, name: str) -> str:
         return f"{self.path}/{object_name(name)}"

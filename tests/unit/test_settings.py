@@ -1,5 +1,6 @@
 """The configuration: what ships is complete and true, and every way to set a key does what it says."""
 
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,7 +8,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from pipeline.api.settings import ApiSettings
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import BadInputError
+from pipeline.execute.store_kube_settings import KubernetesStoreConfig
+from pipeline.rebooters.settings import NoRebooterConfig, PodRebooterConfig
 from pipeline.settings import (
     MemoryStoreConfig,
     Settings,
@@ -46,12 +51,18 @@ def test_the_shipped_file_holds_every_key_with_its_default(section: str) -> None
 
 
 def _described_parts() -> list[dict[str, Any]]:
-    """The sources, sinks, the cluster and the stores of the shipped file, with those that are commented out."""
-    text = SHIPPED.read_text().replace("# - type:", "  - type:").replace("#   ", "    ")
-    # A section that is of one kind shows the other one below, as what could stand in its place.
-    sections = yaml.safe_load(text.replace("\n# type:", "\nother_store:\n  type:").replace("\n# path:", "\n  path:"))
-    stores = [sections["store"], sections["other_store"]]
-    return [*sections["sources"], *sections["sinks"], sections["cluster"], *stores]
+    """The parts of the shipped file that have a type, with those that are commented out."""
+    text = SHIPPED.read_text()
+    # A section that is of one kind shows others below, as what could stand in its place.
+    others = re.findall(r"^# type: .*\n(?:(?:# (?!type: )[a-z_]+: | {20}).*\n)*", text, re.MULTILINE)
+    sections = yaml.safe_load(text.replace("# - type:", "  - type:").replace("#   ", "    "))
+    alone = [sections[name] for name in ("cluster", "store", "rebooter")]
+    return [
+        *sections["sources"],
+        *sections["sinks"],
+        *alone,
+        *(yaml.safe_load(re.sub("^# ", "", other, flags=re.MULTILINE)) for other in others),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +78,10 @@ def _described_parts() -> list[dict[str, Any]]:
         SimulatedClusterConfig,
         MemoryStoreConfig,
         SqliteStoreConfig,
+        KubernetesClusterConfig,
+        KubernetesStoreConfig,
+        NoRebooterConfig,
+        PodRebooterConfig,
     ],
 )
 def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel]) -> None:
@@ -86,6 +101,22 @@ def test_the_shipped_file_documents_every_key_of_every_part(part: type[BaseModel
 def test_the_shipped_file_documents_the_sections_of_a_part(kind: str, key: str, section: type[BaseModel]) -> None:
     (described,) = [part for part in _described_parts() if part["type"] == kind]
     assert set(described[key]) == set(section.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("part", "given"),
+    [
+        pytest.param(KubernetesClusterConfig, (), id="the cluster"),
+        pytest.param(KubernetesStoreConfig, (), id="the store"),
+        pytest.param(PodRebooterConfig, ("image",), id="the rebooter"),
+        pytest.param(EventsSourceConfig, (), id="the source of events"),
+    ],
+)
+def test_the_shipped_file_shows_the_defaults_on_kubernetes(part: type[BaseModel], given: tuple[str, ...]) -> None:
+    (kind,) = get_args(part.model_fields["type"].annotation)
+    fields = set(part.model_fields)
+    (described,) = [each for each in _described_parts() if each["type"] == kind and set(each) == fields]
+    assert part.model_validate(described) == part.model_validate({key: described[key] for key in ("type", *given)})
 
 
 def test_the_shipped_file_shows_the_defaults_of_the_elasticsearch_sink() -> None:
@@ -115,6 +146,25 @@ def test_the_example_shows_every_key_of_the_kafka_source_and_its_defaults() -> N
     (source,) = _read(path=example).sources
     least = {key: written[key] for key in ("bootstrap_servers", "topics", "dead_letter_file")}
     assert source == KafkaSourceConfig.model_validate(least)
+
+
+def test_the_example_on_kubernetes_shows_every_key_of_its_parts_and_their_defaults() -> None:
+    example = shipped() / "examples" / "kafka-kubernetes.yaml"
+    written, settings = yaml.safe_load(example.read_text()), _read(path=example)
+    (kafka,), (sink,) = settings.sources, settings.sinks
+    assert isinstance(kafka, KafkaSourceConfig) and isinstance(sink, ElasticsearchSinkConfig)
+    assert settings.api == ApiSettings(listen="127.0.0.1:8080")
+    described: list[tuple[BaseModel, dict[str, Any], tuple[str, ...]]] = [
+        (kafka, written["sources"][0], ("type", "bootstrap_servers", "topics", "dead_letter_file")),
+        (settings.cluster, written["cluster"], ("type",)),
+        (settings.store, written["store"], ("type",)),
+        (settings.rebooter, written["rebooter"], ("type", "image")),
+        (settings.lease, written["lease"], ()),
+        (sink, written["sinks"][0], ("type", "hosts", "dead_letters", "spool")),
+    ]
+    for part, keys, given in described:
+        assert set(keys) == set(type(part).model_fields)
+        assert part == type(part).model_validate({key: keys[key] for key in given})
 
 
 def test_files_of_a_kafka_source_count_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
@@ -190,7 +240,12 @@ def test_an_element_is_added_at_the_end_of_a_list() -> None:
         ("no key", "=3", "--set =3: is not KEY=VALUE; write it like --set guards.max_nodes=3"),
         ("broken YAML", "dry_run=[", "--set dry_run: the value '[' is not YAML; put it in quotes"),
         ("an unknown kind", "sources.0.type=carrier-pigeon", "--set sources.0.type: "),
-        ("an unknown key", "api.listen=x", "--set api.listen: unknown key 'api'; known keys are"),
+        ("an unknown key", "pigeons.coop=x", "--set pigeons.coop: unknown key 'pigeons'; known keys are"),
+        (
+            "an address that is none",
+            "api.listen=x",
+            "--set api.listen: api.listen: 'x' is not HOST:PORT",
+        ),
     ],
 )
 def test_an_option_that_cannot_be_is_told(name: str, option: str, told: str) -> None:

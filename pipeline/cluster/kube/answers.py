@@ -71,7 +71,8 @@ def told(status: Mapping[str, Any], call: str) -> Exception:
 def _error(code: int, status: Mapping[str, Any], delay: timedelta | None, call: str) -> Exception:
     reason, details = status.get("reason", ""), status.get("details") or {}
     causes = {cause.get("reason"): cause.get("message", "") for cause in details.get("causes") or ()}
-    text = f"{call}: {code} {status.get('message') or reason}"
+    # For a kind that it does not have the server's words begin with the code.
+    text = f"{call}: {code} {(status.get('message') or reason).removeprefix(f'{code} ')}"
     if code in _MAY_PASS:
         # What the server says of an eviction names the budget only in the cause.
         return TemporaryError(" ".join(filter(None, (text, causes.get("DisruptionBudget")))), delay)

@@ -13,6 +13,7 @@ from pipeline.cluster.kube.answers import decoded, failure, told
 from pipeline.cluster.kube.identity import Identity
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import TemporaryError
+from pipeline.telemetry import KUBE_CALLS
 
 Object = dict[str, Any]
 """An object of the API as JSON has it."""
@@ -90,6 +91,7 @@ class KubeApi:
         try:
             response = await self._send("GET", path, asked, None, _JSON, timeout)
             async with _cut_off(response):
+                KUBE_CALLS.labels("WATCH", response.status).inc()
                 if response.status >= 300:
                     raise failure(response.status, await response.read(), response.headers, call)
                 async for line in _lines(response):
@@ -98,20 +100,20 @@ class KubeApi:
                         raise told(event["object"], call)
                     yield event
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _broken(call, error) from error
+            raise _broken("WATCH", path, error) from error
 
     async def _call(
         self, method: str, path: str, query: Query, body: Object | None = None, content: str = _JSON
     ) -> Object:
-        call = f"{method} {path}"
         try:
             response = await self._send(method, path, query, body, content, aiohttp.ClientTimeout(self._timeout))
             async with response:
                 answer = await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _broken(call, error) from error
+            raise _broken(method, path, error) from error
+        KUBE_CALLS.labels(method, response.status).inc()
         if response.status >= 300:
-            raise failure(response.status, answer, response.headers, call)
+            raise failure(response.status, answer, response.headers, f"{method} {path}")
         found: Object = decoded(answer)
         return found
 
@@ -146,8 +148,9 @@ class KubeApi:
             return self._client
 
 
-def _broken(call: str, error: Exception) -> TemporaryError:
-    return TemporaryError(f"{call}: {type(error).__name__}: {error}".rstrip(": "))
+def _broken(verb: str, path: str, error: Exception) -> TemporaryError:
+    KUBE_CALLS.labels(verb, "none").inc()
+    return TemporaryError(f"{verb} {path}: {type(error).__name__}: {error}".rstrip(": "))
 
 
 @asynccontextmanager

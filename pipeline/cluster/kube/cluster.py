@@ -12,8 +12,8 @@ from pipeline.cluster.kube.nodes import NodeReader, merge_patch, written_taints
 from pipeline.cluster.kube.paths import named
 from pipeline.cluster.kube.pods import Pods
 from pipeline.cluster.kube.policies import KubePolicies
-from pipeline.cluster.kube.reflector import Reflector
-from pipeline.cluster.kube.rights import Need, missing_kinds, missing_rights
+from pipeline.cluster.kube.reflector import Reflector, troubles
+from pipeline.cluster.kube.rights import Need, missing_kinds, missing_namespaces, missing_rights
 from pipeline.errors import ConflictError, PermanentError
 from pipeline.model.node import Node, NodePatch, Pod
 
@@ -45,10 +45,20 @@ class KubernetesCluster:
             for reflector in self._reflectors:
                 tasks.create_task(reflector.run())
 
+    async def look(self) -> None:
+        """List nodes and policies once, for who does not run it; raises as KubeApi does."""
+        for reflector in self._reflectors:
+            await reflector.list()
+
     async def wait_synced(self) -> None:
         """Return when nodes and policies have been listed."""
         for reflector in self._reflectors:
             await reflector.wait_synced()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nodes or policies are not known, or not followed; None when they are."""
+        return troubles(self._reflectors)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -73,7 +83,7 @@ class KubernetesCluster:
         return self._copy.snapshot()
 
     async def reach(self) -> str:
-        """Tell version and size; PermanentError names the kinds that are not installed and the rights that lack."""
+        """Tell version and size; PermanentError names what is not installed, and the rights that lack."""
         version = (await self._api.get("/version"))["gitVersion"]
         if lacking := await self._lacking():
             raise PermanentError(f"Kubernetes {version}: {'; '.join(lacking)}")
@@ -124,4 +134,6 @@ class KubernetesCluster:
             told.append(f"not installed: {', '.join(kinds)} (the Helm chart brings them)")
         if rights:
             told.append(f"we may not: {', '.join(rights)}")
+        elif places := await missing_namespaces(self._api, self._needs):
+            told.append(f"there is no namespace {', '.join(places)}")
         return told

@@ -1,6 +1,7 @@
 """Where the API server is and who we are there: a kubeconfig, or the service account of our pod."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from kubernetes_asyncio.client import Configuration
@@ -8,9 +9,11 @@ from kubernetes_asyncio.config import ConfigException, load_incluster_config, lo
 from yaml import YAMLError
 
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from pipeline.documents import read_documents
 from pipeline.errors import BadInputError, Complaint
 
 _RENEWED = 60.0
+_REMEDY = "name a kubeconfig that `kubectl` can use"
 
 
 class Identity:
@@ -33,15 +36,31 @@ class Identity:
 
     def unusable(self, error: Exception) -> BadInputError:
         """Return what tells a person that what was loaded cannot be used, and why."""
-        place = "cluster.kubeconfig" if self._from_file else "cluster (service account of the pod)"
+        place = os.pathsep.join(map(str, self._files())) if self._from_file else "service account of the pod"
         # An empty file is an AttributeError deep in the library, whose text would tell nobody anything.
         known = isinstance(error, ConfigException | YAMLError | OSError | ValueError)
         told = f"cannot be used: {error if known else 'it is no kubeconfig'}"
-        return BadInputError(Complaint(place, told, "name a kubeconfig that `kubectl` can use"))
+        return BadInputError(Complaint(place, told, _REMEDY))
 
     @property
     def _from_file(self) -> bool:
         return self._config.kubeconfig is not None or not _in_a_pod()
+
+    def _files(self) -> list[Path]:
+        """Where we may be described: as kubectl looks for it, if the settings name no file."""
+        if self._config.kubeconfig is not None:
+            return [self._config.kubeconfig]
+        named = os.environ.get("KUBECONFIG", "").split(os.pathsep)
+        return [Path(name).expanduser() for name in named if name] or [Path("~/.kube/config").expanduser()]
+
+    def _check_files(self) -> None:
+        """Raise BadInputError where there is no file, or one is no YAML: the library tells neither file nor line."""
+        files = self._files()
+        there = [file for file in files if file.exists()]
+        if not there:
+            raise BadInputError(Complaint(os.pathsep.join(map(str, files)), "there is no such file", _REMEDY))
+        for file in there:
+            read_documents(file)
 
     async def _load(self) -> Configuration:
         configuration = Configuration()
@@ -49,7 +68,8 @@ class Identity:
             if not self._from_file:
                 load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
             else:
-                file = str(self._config.kubeconfig) if self._config.kubeconfig else None
+                self._check_files()
+                file = os.pathsep.join(map(str, self._files()))
                 await load_kube_config(file, self._config.context, configuration, persist_config=False)
         except (ConfigException, YAMLError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise self.unusable(error) from error

@@ -49,6 +49,12 @@ class Lease:
         self._record: Object = {}
         self._record_at = float("-inf")
         self._renewed_at = float("-inf")
+        self._trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the API server does not say who holds it; None when it does, whoever that is."""
+        return self._trouble
 
     @property
     def leading(self) -> bool:
@@ -104,17 +110,25 @@ class Lease:
 
     async def _tried(self) -> bool:
         """Try once to get or to renew the lease, and return whether that is sure to have worked."""
+        taken, trouble = False, None
         try:
-            return await self._taken()
+            taken = await self._taken()
         except (AlreadyExistsError, ConflictError):
             # Somebody else was faster; or a call of ours was, whose answer was lost.
-            return False
+            pass
         except TemporaryError as error:
-            _log.warning("lease.away", lease=self._path, error=str(error))
+            trouble = self._failed("lease.away", _log.warning, error)
         except (BadInputError, PermanentError) as error:
             # Only a person can help (a right that lacks, a namespace); then it goes on by itself.
-            _log.error("lease.refused", lease=self._path, error=str(error))
-        return False
+            trouble = self._failed("lease.refused", _log.error, error)
+        self._trouble = trouble
+        return taken
+
+    def _failed(self, event: str, log: Callable[..., None], error: Exception) -> str:
+        """Tell it, once as long as it stays the same, and return what was told."""
+        if (told := str(error)) != self._trouble:
+            log(event, lease=self._path, error=told)
+        return told
 
     async def _taken(self) -> bool:
         asked_at = _now()

@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
 from pipeline.cluster.kube.api import KubeApi, Object, Query
-from pipeline.errors import BadInputError, NotFoundError, PermanentError, TemporaryError
+from pipeline.errors import BadInputError, PermanentError, TemporaryError
+from pipeline.telemetry import WATCH_FAILURES, WATCH_SEEN
 
 _log = structlog.get_logger()
 
@@ -61,6 +63,9 @@ class Reflector(Generic[T]):
         self._query = query
         self._pause = _FIRST_PAUSE
         self._synced = asyncio.Event()
+        self._trouble: str | None = None
+        self._told: str | None = None
+        self._resource = path.rpartition("/")[2]
 
     @property
     def synced(self) -> bool:
@@ -71,22 +76,28 @@ class Reflector(Generic[T]):
         """Return when the first list is complete."""
         await self._synced.wait()
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the copy shows nothing, or nothing new; None when it follows."""
+        return self._trouble if self._trouble or self.synced else f"GET {self._path}: not answered yet"
+
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
             try:
-                version = await self._list()
+                version = await self.list()
                 while True:
                     version = await self._watch(version)
             except TemporaryError as error:
-                _log.warning("watch.broken", path=self._path, error=str(error))
-            except (BadInputError, NotFoundError, PermanentError) as error:
+                self._failed("broken", _log.warning, error)
+            except (BadInputError, PermanentError) as error:
                 # Only a person can help (a right that lacks, a kind that is not installed); then it goes on by itself.
-                _log.error("watch.refused", path=self._path, error=str(error))
+                self._failed("refused", _log.error, error)
             await asyncio.sleep(self._pause * random.uniform(0.5, 1.5))
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
-    async def _list(self) -> str:
+    async def list(self) -> str:
+        """Show the copy all there is, and return its version; raises as KubeApi does."""
         found: list[T] = []
         version = ""
         async for page in self._api.pages(self._path, self._query):
@@ -94,6 +105,8 @@ class Reflector(Generic[T]):
             version = page["metadata"]["resourceVersion"]
         self._copy.listed(found)
         self._synced.set()
+        self._trouble = None
+        self._heard()
         return version
 
     async def _watch(self, version: str) -> str:
@@ -103,9 +116,27 @@ class Reflector(Generic[T]):
             seen = event["object"]
             version = seen["metadata"]["resourceVersion"]
             self._pause = _FIRST_PAUSE
+            self._told = None
+            self._heard()
             match event["type"]:
                 case "ADDED" | "MODIFIED":
                     self._copy.changed(self._slim(seen))
                 case "DELETED":
                     self._copy.deleted(self._slim(seen))
         return version
+
+    def _heard(self) -> None:
+        WATCH_SEEN.labels(self._resource).set(time.time())
+
+    def _failed(self, outcome: str, log: Callable[..., None], error: Exception) -> None:
+        """Tell it, once as long as it stays the same: who waits for a person waits long."""
+        WATCH_FAILURES.labels(self._resource, outcome).inc()
+        self._trouble = str(error)
+        if self._told != self._trouble:
+            self._told = self._trouble
+            log(f"watch.{outcome}", path=self._path, error=self._trouble)
+
+
+def troubles(reflectors: Iterable[Reflector[Any]]) -> str | None:
+    """Return what ails those that do not follow; None when all do."""
+    return "; ".join(filter(None, (reflector.trouble for reflector in reflectors))) or None

@@ -86,6 +86,15 @@ async def missing_kinds(api: KubeApi) -> list[str]:
     return [f"{kind}.{_OURS}" for kind in KINDS if kind not in known]
 
 
+async def missing_namespaces(api: KubeApi, needs: Iterable[Need]) -> list[str]:
+    """Return the namespaces of the needs that are not there; asked where we may create leases.
+
+    It is asked by a write that is only tried: nobody lets us read namespaces.
+    """
+    asked = {need.namespace for need in needs if need.resource == "leases"}
+    return [namespace for namespace in sorted(asked) if not await _is_there(api, namespace)]
+
+
 async def missing_rights(api: KubeApi, needs: Iterable[Need]) -> list[str]:
     """Return what of the needs we may not do, each as `kubectl auth can-i` takes it: `patch nodes`."""
     questions = list(_questions(needs))
@@ -108,3 +117,12 @@ async def _may(api: KubeApi, attributes: Mapping[str, str]) -> bool:
         "spec": {"resourceAttributes": dict(attributes)},
     }
     return bool((await api.create(_REVIEWS, body))["status"]["allowed"])
+
+
+async def _is_there(api: KubeApi, namespace: str) -> bool:
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"generateName": "gpu-rescue-"}}
+    try:
+        await api.create(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", lease, {"dryRun": "All"})
+    except NotFoundError:
+        return False
+    return True

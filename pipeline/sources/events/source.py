@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from pipeline.cluster.announcer import COMPONENT
 from pipeline.cluster.kube.api import KubeApi
-from pipeline.cluster.kube.reflector import Reflector
+from pipeline.cluster.kube.reflector import Reflector, troubles
 from pipeline.cluster.kube.rights import Need, missing_rights
 from pipeline.cluster.kube.settings import KubernetesClusterConfig
 from pipeline.errors import PermanentError
@@ -41,6 +41,11 @@ class EventsSource:
     def live(self) -> bool:
         """True: the cluster goes on."""
         return True
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events are not followed; None when they are."""
+        return troubles(self._reflectors)
 
     async def reach(self) -> str:
         """Ask whether events may be read; PermanentError names the rights that lack."""

@@ -10,11 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from pipeline.cluster.kube.api import KubeApi, Object
-from pipeline.errors import ConflictError, NotFoundError
+from pipeline.cluster.kube.settings import KubernetesClusterConfig
+from pipeline.errors import ConflictError, NotFoundError, TemporaryError
 from pipeline.execute.progress import cancelled, done, held, started
 from pipeline.execute.saved import FORMAT
 from pipeline.execute.store_kube import KubernetesStore
 from pipeline.execute.store_kube_form import CLEAN_UP, occurrence_object
+from pipeline.execute.store_kube_objects import RescueObjects
+from pipeline.execute.store_kube_occurrences import OccurrenceObjects
 from pipeline.execute.store_kube_settings import KubernetesStoreConfig
 from pipeline.model.rescue import CancelReason, HoldReason, Rescue
 from pipeline.telemetry import UNREADABLE_RESCUES
@@ -309,3 +312,22 @@ async def test_an_occurrence_that_cannot_be_read_stops_nobody(
     assert [one.name for one in store.occurrences(KNOWN)] == ["a", "b"]
     kept = await rescue_api.get(path(namespace, "occurrences", "a"))
     assert kept["spec"]["format"] == 99
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        pytest.param("admin", 'namespaces "nowhere" not found', id="the namespace lacks"),
+        pytest.param("restricted", 'User "restricted" cannot', id="a right lacks"),
+    ],
+)
+async def test_what_a_person_must_mend_is_waited_for(rescue_kinds: ControlPlane, user: str, told: str) -> None:
+    file = rescue_kinds.kubeconfig_for(rescue_kinds.users[user].token)
+    api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=file))
+    try:
+        with pytest.raises(TemporaryError, match=told):
+            await RescueObjects(api, "nowhere").create(rescue(name=NAME))
+        with pytest.raises(TemporaryError, match=told):
+            await OccurrenceObjects(api, "nowhere").note(seen("a"))
+    finally:
+        await api.close()

@@ -260,33 +260,53 @@ async def test_a_conflict_of_a_pod_is_over_only_when_the_pod_is(there: bool, tmp
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "told"),
     [
-        pytest.param(None, id="a file that is not there"),
-        pytest.param("", id="an empty file"),
-        pytest.param("just words", id="no kubeconfig"),
-        pytest.param("{clusters: [", id="no YAML"),
-        pytest.param("[1, 2]", id="a list"),
-        pytest.param("{clusters: [], users: [], contexts: [], current-context: x}", id="a context that is not there"),
+        pytest.param(None, "kubeconfig: there is no such file; name a kubeconfig", id="a file that is not there"),
+        pytest.param("", "kubeconfig: cannot be used: it is no kubeconfig; name", id="an empty file"),
+        pytest.param("just words", "kubeconfig: cannot be used: it is no kubeconfig; name", id="no kubeconfig"),
+        pytest.param("clusters: []\nusers: [\n", "kubeconfig:3: ", id="no YAML"),
+        pytest.param("[1, 2]", "kubeconfig: cannot be used: ", id="a list"),
+        pytest.param(
+            "{clusters: [], users: [], contexts: [], current-context: x}",
+            "kubeconfig: cannot be used: ",
+            id="a context that is not there",
+        ),
         pytest.param(
             "{clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', certificate-authority: CA}}], "
             "users: [{name: u, user: {}}], contexts: [{name: x, context: {cluster: c, user: u}}], current-context: x}",
+            "kubeconfig: cannot be used: ",
             id="an authority that is not there",
         ),
         pytest.param(
             "{clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', certificate-authority-data: d29yZHM=}}], "
             "users: [{name: u, user: {}}], contexts: [{name: x, context: {cluster: c, user: u}}], current-context: x}",
+            "kubeconfig: cannot be used: ",
             id="an authority that is no certificate",
         ),
     ],
 )
-async def test_a_kubeconfig_that_cannot_be_used_is_named(text: str | None, tmp_path: Path) -> None:
+async def test_a_kubeconfig_that_cannot_be_used_is_named(text: str | None, told: str, tmp_path: Path) -> None:
     file = tmp_path / "kubeconfig"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(BadInputError, match=r"cluster\.kubeconfig: ") as caught:
+    with pytest.raises(BadInputError) as caught:
         await KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=file)).get("/version")
-    assert "name a kubeconfig that `kubectl` can use" in str(caught.value)
+    (complaint,) = caught.value.complaints
+    assert complaint.place.startswith(str(file))
+    assert told in str(complaint)
+
+
+async def test_without_a_name_the_files_are_those_of_kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = kubeconfig(tmp_path / "there", server="http://127.0.0.1:1")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'none'}:{file}")
+    api = KubeApi(KubernetesClusterConfig(type="kubernetes"))
+    with pytest.raises(TemporaryError, match="GET /version: ClientConnectorError"):
+        await api.get("/version")
+    await api.close()
+    file.unlink()
+    with pytest.raises(BadInputError, match=rf"{tmp_path / 'none'}:{file}: there is no such file; name a kubeconfig"):
+        await KubeApi(KubernetesClusterConfig(type="kubernetes")).get("/version")
 
 
 async def test_a_context_that_the_kubeconfig_lacks_is_named(tmp_path: Path) -> None:

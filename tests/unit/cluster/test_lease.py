@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.cluster.kube.answers import AlreadyExistsError, ForbiddenError
 from pipeline.cluster.kube.api import Object
@@ -186,6 +187,24 @@ def test_the_body_ends_before_another_could_lead_when_the_server(break_off: Call
         server.trouble, server.hangs = None, 0.0
         await asyncio.sleep(4000)
         assert (len(body.spans), lease.leading) == (2, True)
+        await ended(task)
+
+    run_fast(main())
+
+
+def test_why_nobody_knows_who_leads_is_told_once_and_forgotten_with_the_next_answer() -> None:
+    async def main() -> None:
+        server = Server(trouble=ForbiddenError("403 no right"))
+        lease = candidate(server, "a")
+        with capture_logs() as logs:
+            task = asyncio.create_task(lease.lead(Body()))
+            await asyncio.sleep(60)
+            assert (lease.trouble, lease.leading) == ("403 no right", False)
+            assert [(each["event"], each["error"]) for each in logs] == [("lease.refused", "403 no right")]
+        server.trouble = None
+        server.give("b")
+        await asyncio.sleep(5)
+        assert (lease.trouble, lease.leading) == (None, False)
         await ended(task)
 
     run_fast(main())
