@@ -4,16 +4,13 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from pipeline.cluster.kube.api import KubeApi
-from tests.fakes.kube_outcome import check_once, done
-from tests.fakes.kube_site import KubeReplica, fault, policy, running
-from tests.fakes.kube_witness import watching
-from tests.integration.kube.stores import replica as following
+from tests.fakes.kube_outcome import observed
+from tests.fakes.kube_site import KubeReplica, fault, policy, running, whole
 from tests.services.kube.definitions import install
 from tests.services.kube.nodes import create_node
 from tests.services.kube.plane import ControlPlane
@@ -21,11 +18,6 @@ from tests.services.kube.pods import Kind, create_pod
 from tests.services.kube.proxy import Call, Proxy, Trouble
 from tests.services.kube.waiting import until
 
-ACTIONS = [
-    {"name": "cordon"},
-    {"name": "drain", "attribute": {"waittime": "30s"}},
-    {"name": "reboot", "attribute": {"unCordon": "true"}},
-]
 NODES = 20
 RATE = 0.15
 LIMIT = 150.0
@@ -34,13 +26,15 @@ _MADE = (Trouble.LOST, Trouble.UNHEARD)
 
 
 class Mischief:
-    """Does harm to every so many a call, at random; `done` counts what."""
+    """Does harm to every so many a call, at random; `done` counts what, of so many `calls`."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
+        self.calls = 0
         self.done: Counter[Trouble] = Counter()
 
     async def asked(self, call: Call) -> Trouble | None:
+        self.calls += 1
         if self._chance.random() >= RATE:
             return None
         trouble = self._chance.choice(_possible(call))
@@ -64,66 +58,61 @@ def _possible(call: Call) -> Sequence[Trouble]:
 async def test_calls_that_fail_at_random_lose_nothing_and_do_nothing_twice(
     rescue_kinds: ControlPlane, rescue_api: KubeApi, namespace: str, tmp_path: Path, seed: int
 ) -> None:
-    await asyncio.to_thread(rescue_kinds.kubectl, "apply", "-f", "-", input=policy(namespace, ACTIONS))
     nodes = [f"{namespace}-{number}" for number in range(NODES)]
+    await asyncio.to_thread(rescue_kinds.kubectl, "apply", "-f", "-", input=policy(namespace, whole()))
     for node in nodes:
         await create_node(rescue_api, node, labels={"test": namespace})
         await create_pod(rescue_api, namespace, node, node, kind=Kind.REPLICA_SET)
-    mischiefs = [Mischief(seed), Mischief(seed + 1000)]
+    mischiefs = [Mischief(seed), Mischief(-seed)]
     proxies = [Proxy(rescue_kinds, each, tmp_path / f"{n}.kubeconfig") for n, each in enumerate(mischiefs)]
-    replicas = [KubeReplica(tmp_path / f"replica-{n}", each.kubeconfig, namespace) for n, each in enumerate(proxies)]
-    async with AsyncExitStack() as stack:
-        for proxy in proxies:
-            await stack.enter_async_context(proxy.serving())
-        store = await stack.enter_async_context(following(rescue_api, namespace))
-        witness = await stack.enter_async_context(watching(rescue_api, namespace))
+    replicas = [KubeReplica(tmp_path / str(n), proxy.kubeconfig, namespace) for n, proxy in enumerate(proxies)]
+    async with (
+        proxies[0].serving(),
+        proxies[1].serving(),
+        observed(rescue_api, namespace, *replicas) as outcome,
+    ):
         with running(*replicas):
-            for replica in replicas:
-                await replica.ready()
-            for node in nodes:
-                line = fault(node)
-                for replica in replicas:
-                    replica.tell(line)
-            await done(store, nodes, LIMIT)
+            await fall(nodes, replicas)
+            await outcome.over(nodes, LIMIT)
     troubles = sum((each.done for each in mischiefs), Counter[Trouble]())
-    print(f"seed {seed}: {dict(troubles)}")
+    print(f"seed {seed}: {troubles.total()} calls of {mischiefs[0].calls + mischiefs[1].calls}: {dict(troubles)}")
     assert set(troubles) == set(Trouble)
-    for node in nodes:
-        check_once(store, witness, replicas, node)
-    assert all("Traceback" not in replica.errors for replica in replicas)
+    outcome.check_once(nodes)
 
 
 async def test_an_api_server_that_is_killed_in_the_middle_of_rescues_loses_nothing_and_does_nothing_twice(
     own_kube: ControlPlane, own_api: KubeApi, tmp_path: Path
 ) -> None:
-    namespace = "killed"
+    namespace, nodes = "killed", [f"gpu-{number}" for number in range(6)]
     await asyncio.to_thread(install, own_kube)
-    await asyncio.to_thread(own_kube.kubectl, "apply", "-f", "-", input=policy(namespace, ACTIONS))
+    await asyncio.to_thread(own_kube.kubectl, "apply", "-f", "-", input=policy(namespace, whole()))
     await own_api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-    nodes = [f"gpu-{number}" for number in range(6)]
     for node in nodes:
         await create_node(own_api, node, labels={"test": namespace})
     replicas = [KubeReplica(tmp_path / name, own_kube.kubeconfig, namespace) for name in ("first", "second")]
-    async with following(own_api, namespace) as store, watching(own_api, namespace) as witness:
+    async with observed(own_api, namespace, *replicas) as outcome:
+
+        async def a_node_is_cordoned() -> bool:
+            return any(outcome.witness.cordons.values())
+
+        async def a_machine_reboots() -> bool:
+            return outcome.witness.asked.total() > 0
+
         with running(*replicas):
-            for replica in replicas:
-                await replica.ready()
-
-            async def cordoned() -> bool:
-                return any(witness.cordons.values())
-
-            async def asked() -> bool:
-                return bool(witness.asked)
-
-            for node in nodes:
-                line = fault(node)
-                for replica in replicas:
-                    replica.tell(line)
-            for middle in (cordoned, asked):
+            await fall(nodes, replicas)
+            for middle in (a_node_is_cordoned, a_machine_reboots):
                 await until(middle)
                 await asyncio.to_thread(own_kube.kill_api_server)
                 await asyncio.to_thread(own_kube.start)
-            await done(store, nodes, LIMIT)
+            await outcome.over(nodes, LIMIT)
+    outcome.check_once(nodes)
+
+
+async def fall(nodes: Sequence[str], replicas: Sequence[KubeReplica]) -> None:
+    """Have every replica read of the fault of each node, when all are ready."""
+    for replica in replicas:
+        await replica.ready()
     for node in nodes:
-        check_once(store, witness, replicas, node)
-    assert all("Traceback" not in replica.errors for replica in replicas)
+        line = fault(node)
+        for replica in replicas:
+            replica.tell(line)

@@ -5,7 +5,7 @@ One rescue for the fault, one reboot, cordoned once and uncordoned once, each re
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -13,11 +13,8 @@ from pathlib import Path
 
 from pipeline.cluster.kube.api import KubeApi
 from pipeline.errors import NotFoundError
-from pipeline.execute.store_kube import KubernetesStore
-from tests.fakes.kube_outcome import check_once, done, is_over
-from tests.fakes.kube_site import KubeReplica, fault, policy, running
-from tests.fakes.kube_witness import Witness, watching
-from tests.integration.kube.stores import replica as following
+from tests.fakes.kube_outcome import Outcome, observed
+from tests.fakes.kube_site import KubeReplica, fault, policy, running, whole
 from tests.services.kube.nodes import create_node
 from tests.services.kube.plane import ControlPlane
 from tests.services.kube.pods import Kind, create_pod
@@ -25,12 +22,7 @@ from tests.services.kube.proxy import Call, Proxy, Trouble
 from tests.services.kube.waiting import until
 
 NAME = "chaos-leader"
-ACTIONS = [
-    {"name": "cordon"},
-    {"name": "drain", "attribute": {"waittime": "2s"}},
-    {"name": "reboot", "attribute": {"unCordon": "true"}},
-]
-PAIRS = 4
+PAIRS = 6
 LEAST = 15
 """Writes of a rescue: create, the start and the end of four steps, the intent of the reboot, ..."""
 LIMIT = 60.0
@@ -107,13 +99,11 @@ class Place:
 class Pair:
     """Two replicas that share a lease."""
 
-    def __init__(self, api: KubeApi, namespace: str, places: list[Place], store: KubernetesStore, witness: Witness):
+    def __init__(self, api: KubeApi, namespace: str, leader: Place, heir: Place, outcome: Outcome) -> None:
         self._api = api
         self._lease = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/gpu-rescue"
-        self._leader, self._heir = places
-        self.replicas = [place.replica for place in places]
-        self.store = store
-        self.witness = witness
+        self._leader, self._heir = leader, heir
+        self.outcome = outcome
 
     async def leads(self) -> None:
         """Return when the leader does."""
@@ -125,7 +115,7 @@ class Pair:
                 return False
             return bool(found["spec"]["holderIdentity"].startswith(f"{self._leader.replica.name}_"))
 
-        await until(holds)
+        await until(holds, LIMIT)
 
     async def strike(self, node: str, moment: Moment) -> Call | None:
         """Let a node fall; return the write at which the leader was killed, None if the rescue was over before it."""
@@ -136,7 +126,7 @@ class Pair:
         self._leader.replica.tell(line)
 
         async def hit_or_over() -> bool:
-            return killer.hit is not None or is_over(self.store, node)
+            return killer.hit is not None or self.outcome.is_over(node)
 
         await until(hit_or_over, LIMIT)
         if killer.hit is not None:
@@ -147,43 +137,44 @@ class Pair:
         return killer.hit
 
 
+def place(plane: ControlPlane, folder: Path, namespace: str) -> Place:
+    """A replica that lives in that folder, and whoever may kill it."""
+    kubeconfig = folder.with_suffix(".kubeconfig")
+    replica = KubeReplica(folder, kubeconfig, namespace)
+    killer = Killer(replica)
+    return Place(replica, Proxy(plane, killer, kubeconfig), killer)
+
+
 @asynccontextmanager
-async def pair(plane: ControlPlane, api: KubeApi, namespace: str, folder: Path) -> AsyncIterator[Pair]:
-    """Two replicas, started; at the end none has anything more to say than it should."""
+async def pair(plane: ControlPlane, api: KubeApi, folder: Path) -> AsyncIterator[Pair]:
+    """Two replicas in a namespace of their own, called like the folder; the one that leads was started first."""
+    namespace = folder.name
     await api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     await asyncio.to_thread(folder.mkdir)
-    places = []
-    for name in ("first", "second"):
-        kubeconfig = folder / f"{name}.kubeconfig"
-        replica = KubeReplica(folder / name, kubeconfig, namespace)
-        killer = Killer(replica)
-        places.append(Place(replica, Proxy(plane, killer, kubeconfig), killer))
-    async with AsyncExitStack() as stack:
-        for place in places:
-            await stack.enter_async_context(place.proxy.serving())
-        store = await stack.enter_async_context(following(api, namespace))
-        witness = await stack.enter_async_context(watching(api, namespace))
-        first, second = (place.replica for place in places)
-        with running(first):
-            made = Pair(api, namespace, places, store, witness)
-            await first.ready()
+    first, second = (place(plane, folder / name, namespace) for name in ("first", "second"))
+    async with (
+        first.proxy.serving(),
+        second.proxy.serving(),
+        observed(api, namespace, first.replica, second.replica) as outcome,
+    ):
+        made = Pair(api, namespace, first, second, outcome)
+        with running(first.replica):
             await made.leads()
-            with running(second):
+            with running(second.replica):
                 yield made
-        assert "Traceback" not in first.errors + second.errors
 
 
 async def test_another_replica_finishes_the_rescue_at_whichever_write_the_leader_is_killed(
     rescue_kinds: ControlPlane, rescue_api: KubeApi, namespace: str, tmp_path: Path
 ) -> None:
-    await asyncio.to_thread(rescue_kinds.kubectl, "apply", "-f", "-", input=policy(NAME, ACTIONS))
+    await asyncio.to_thread(rescue_kinds.kubectl, "apply", "-f", "-", input=policy(NAME, whole("2s")))
     moments = (Moment(write, when) for write in count(1) for when in When)
     hits: dict[Moment, Call] = {}
     over = False
 
     async def strike(number: int) -> None:
         nonlocal over
-        async with pair(rescue_kinds, rescue_api, f"{namespace}-{number}", tmp_path / str(number)) as struck:
+        async with pair(rescue_kinds, rescue_api, tmp_path / f"{namespace}-{number}") as struck:
             nodes = []
             while not over:
                 moment = next(moments)
@@ -196,9 +187,8 @@ async def test_another_replica_finishes_the_rescue_at_whichever_write_the_leader
                     hits[moment] = hit
                 else:
                     over = True
-            await done(struck.store, nodes, LIMIT)
-            for node in nodes:
-                check_once(struck.store, struck.witness, struck.replicas, node)
+            await struck.outcome.over(nodes, LIMIT)
+        struck.outcome.check_once(nodes)
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(PAIRS):

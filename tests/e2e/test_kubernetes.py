@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.cluster.kube.api import KubeApi
 from pipeline.cluster.kube.settings import NAMESPACE
-from tests.fakes.kube_site import KubeReplica, fault, policy, running
+from tests.fakes.kube_site import KubeReplica, fault, policy, running, whole
 from tests.fakes.kube_witness import Witness, watching
 from tests.services.kube.nodes import create_node
 from tests.services.kube.plane import ControlPlane, KubectlError
@@ -23,7 +23,6 @@ SEED = "NVRM: Xid (PCI:0000:03:00): 62, Channel 00000001"
 MESSAGE = "当前实例发生GPU Xid错误,pci:0000:03:00,xid:62,日志: Channel 00000001"
 NAMESPACE_OBJECT = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
 CORDON: Mapping[str, Any] = {"name": "cordon"}
-REBOOT = {"name": "reboot", "attribute": {"unCordon": "true"}}
 WAITING: list[Mapping[str, Any]] = [
     CORDON,
     {"name": "drain"},
@@ -114,7 +113,7 @@ async def test_the_seeds_line_is_told_the_node_cordoned_drained_rebooted_and_put
     people: People, pipeline: KubeReplica, witness: Witness, rescue_api: KubeApi, namespace: str
 ) -> None:
     await create_pod(rescue_api, namespace, "train", people.node, kind=Kind.REPLICA_SET, gpus=8)
-    await people.apply("62", [CORDON, {"name": "drain", "attribute": {"waittime": "2s"}}, REBOOT])
+    await people.apply("62", whole("2s"))
     pipeline.tell(SEED)
     await people.sees(is_cordoned)
 

@@ -22,6 +22,12 @@ _READY_LIMIT = 90.0
 FAULT = "NVRM: Xid (PCI:0000:3b:00): 79, pid=1, name=python3, GPU has fallen off the bus."
 
 
+def whole(waittime: str = "30s") -> list[Mapping[str, Any]]:
+    """Return the actions of a whole rescue. A drain looks again after ten seconds, or its *waittime*."""
+    reboot = {"name": "reboot", "attribute": {"unCordon": "true"}}
+    return [{"name": "cordon"}, {"name": "drain", "attribute": {"waittime": waittime}}, reboot]
+
+
 class KubeReplica:
     """A place of one replica: its settings, what it keeps there over its lives, and the process that lives now.
 
