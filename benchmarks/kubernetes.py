@@ -42,6 +42,8 @@ _NODES, _PROJECTED = 5_000, 100_000
 _AT_REST, _BURSTS, _BURST = 50, 3, 200
 _LIMIT, _PAUSE, _QUIET = 120.0, 0.05, 5.0
 _PATH = "/api/v1/nodes"
+_BARE = "bare"
+"""The namespace of the bare loop's resources, which are no rescues that can be read."""
 _POLICIES = """
 apiVersion: rescue.ksyun.com/v1
 kind: RescuePolicy
@@ -246,7 +248,7 @@ async def _compare(folder: Path, kafka: str, plane: ControlPlane) -> None:
         among = stack.enter_context(_ours(folder, kafka, plane.kubeconfig))
         _print_start(alone, among)
         stack.enter_context(
-            _running(folder, "benchmarks.bareloop", kafka, "bare", str(plane.kubeconfig), NAMESPACE)
+            _running(folder, "benchmarks.bareloop", kafka, "bare", str(plane.kubeconfig), _BARE)
         )
         async with _watching(api) as cordons:
             course = _Course(kafka, cordons, iter(names))
@@ -309,7 +311,8 @@ def main() -> None:
                 broker.start()
                 plane.start()
                 definitions.install(plane)
-                plane.kubectl("create", "namespace", NAMESPACE)
+                for namespace in (NAMESPACE, _BARE):
+                    plane.kubectl("create", "namespace", namespace)
                 asyncio.run(_compare(Path(own), broker.address, plane))
             finally:
                 plane.stop()

@@ -15,6 +15,7 @@ from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
 from pipeline.execute.admissions import Admissions
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.rush import Rush
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
@@ -41,6 +42,7 @@ class Executor:
         guards: GuardSettings,
         clock: Clock,
         settings: ExecuteSettings | None = None,
+        rush: Rush | None = None,
     ) -> None:
         self._store = store
         self._nodes = nodes
@@ -49,6 +51,7 @@ class Executor:
         self._admissions = Admissions(store, nodes, guards, clock.now())
         self._clock = clock
         self._settings = settings or ExecuteSettings()
+        self._rush = rush or Rush()
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.
@@ -152,19 +155,39 @@ class Executor:
         rescue = self._store.get(name)
         if rescue is None:
             return False
-        if not _cordons(rescue) and not await self._recorder.try_journal(rescue) and rescue.status.ended:
-            self._sleep(name, self._settings.retry_first)
+        if not _cordons(rescue):
+            await self._rush.over()
+            if not await self._recorder.try_journal(rescue) and rescue.status.ended:
+                self._sleep(name, self._settings.retry_first)
         rescue = self._store.get(name)
         if rescue is None or rescue.status.ended or rescue.due > self._clock.now():
             return False
         try:
-            await self._transition(rescue)
+            if _cordons(rescue):
+                await self._cordon(rescue)
+            else:
+                await self._transition(rescue)
         except NotFoundError:
             return False
         except ConflictError:
             # Somebody else wrote this rescue in between: what they wrote is looked at in the next round.
             await self._store.fetch(name)
         return True
+
+    async def _cordon(self, rescue: Rescue) -> None:
+        """Take the node out of service; that it is done is saved when no other node waits for its cordon."""
+        index = rescue.current
+        assert index is not None
+        with self._rush.hurrying():
+            if rescue.steps[index].started is None:
+                await self._transition(rescue)
+                started = self._store.get(rescue.name)
+                if started is None or not _cordons(started) or started.steps[index].started is None:
+                    return
+                rescue = started
+            outcome = await self._outcome(rescue, index)
+        await self._rush.over()
+        await self._store.save(self._applied(rescue, index, outcome))
 
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()
