@@ -9,7 +9,7 @@ from pipeline.decide.breaker import holds_others
 from pipeline.decide.escalation import escalate
 from pipeline.decide.guards import GuardSettings
 from pipeline.execute import progress
-from pipeline.execute.company import Company
+from pipeline.execute.company import Company, FleetCopy
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.guard import GuardState
 from pipeline.model.rescue import CancelReason, Rescue, Status
@@ -22,6 +22,7 @@ class Admissions:
         self._store = store
         self._nodes = nodes
         self._guards = guards
+        self._fleet = FleetCopy(nodes)
         self._turn = asyncio.Lock()
         # Those that were let through, and count although the store does not show it yet.
         self._starting: dict[str, Rescue] = {}
@@ -31,7 +32,7 @@ class Admissions:
 
     def begin_round(self, now: datetime) -> None:
         """Look at everything anew."""
-        self._company = Company(self._store, self._nodes, self._guards, now, self._starting)
+        self._company = Company(self._store, self._fleet, self._guards, now, self._starting)
         self._full.clear()
 
     async def ask(self, rescue: Rescue, index: int, now: datetime) -> bool:

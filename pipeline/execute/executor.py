@@ -15,6 +15,7 @@ from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
 from pipeline.execute.admissions import Admissions
 from pipeline.execute.recorder import Recorder
+from pipeline.execute.rush import Rush
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
@@ -41,6 +42,7 @@ class Executor:
         guards: GuardSettings,
         clock: Clock,
         settings: ExecuteSettings | None = None,
+        rush: Rush | None = None,
     ) -> None:
         self._store = store
         self._nodes = nodes
@@ -49,6 +51,7 @@ class Executor:
         self._admissions = Admissions(store, nodes, guards, clock.now())
         self._clock = clock
         self._settings = settings or ExecuteSettings()
+        self._rush = rush or Rush()
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.
@@ -160,13 +163,17 @@ class Executor:
         if rescue is None:
             return False
         if self._rests(rescue) or not _cordons(rescue):
+            await self._rush.over()
             if not await self._recorder.try_journal(rescue) and rescue.status.ended:
                 self._sleep(name, self._settings.retry_first)
             rescue = self._store.get(name)
         if rescue is None or self._rests(rescue):
             return False
         try:
-            await self._transition(rescue)
+            if _cordons(rescue):
+                await self._cordon(rescue)
+            else:
+                await self._transition(rescue)
         except NotFoundError:
             return False
         except ConflictError:
@@ -177,6 +184,21 @@ class Executor:
     def _rests(self, rescue: Rescue) -> bool:
         """Whether it is not taken further now."""
         return rescue.status.ended or self._due(rescue) > self._clock.now()
+
+    async def _cordon(self, rescue: Rescue) -> None:
+        """Take the node out of service; that it is done is saved when no other node waits for its cordon."""
+        index = rescue.current
+        assert index is not None
+        with self._rush.hurrying():
+            if rescue.steps[index].started is None:
+                await self._transition(rescue)
+                started = self._store.get(rescue.name)
+                if started is None or not _cordons(started) or started.steps[index].started is None:
+                    return
+                rescue = started
+            outcome = await self._outcome(rescue, index)
+        await self._rush.over()
+        await self._store.save(self._applied(rescue, index, outcome))
 
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()

@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
 _LOOK = timedelta(milliseconds=200)
 _LONGEST_REST = 0.2
-_LONGEST_STEP = timedelta(milliseconds=20)
+_LONGEST_STEP = timedelta(milliseconds=5)
 _GRACE = 10.0
 _LOOK_AHEAD = 10_000
 
