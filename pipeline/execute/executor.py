@@ -15,7 +15,6 @@ from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
 from pipeline.execute.admissions import Admissions
 from pipeline.execute.recorder import Recorder
-from pipeline.execute.rush import Rush
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
@@ -42,7 +41,6 @@ class Executor:
         guards: GuardSettings,
         clock: Clock,
         settings: ExecuteSettings | None = None,
-        rush: Rush | None = None,
     ) -> None:
         self._store = store
         self._nodes = nodes
@@ -51,7 +49,7 @@ class Executor:
         self._admissions = Admissions(store, nodes, guards, clock.now())
         self._clock = clock
         self._settings = settings or ExecuteSettings()
-        self._rush = rush or Rush()
+        self._rush = recorder.rush
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.
@@ -170,7 +168,11 @@ class Executor:
         if rescue is None or self._rests(rescue):
             return False
         try:
-            if _cordons(rescue):
+            if rescue.begun and name not in self._known:
+                # A cache that is behind may show a cordon to be done that whoever led before has done and lifted.
+                await self._store.fetch(name)
+                self._known.add(name)
+            elif _cordons(rescue):
                 await self._cordon(rescue)
             else:
                 await self._transition(rescue)
@@ -202,11 +204,7 @@ class Executor:
 
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()
-        if rescue.begun and rescue.name not in self._known:
-            # A cache that is behind may show a cordon to be done that whoever led before has done and lifted.
-            await self._store.fetch(rescue.name)
-            self._known.add(rescue.name)
-        elif index is not None and rescue.steps[index].started is not None:
+        if index is not None and rescue.steps[index].started is not None:
             outcome = await self._outcome(rescue, index)
             await self._store.save(self._applied(rescue, index, outcome))
         elif (earliest := progress.earliest(rescue, index, self._settings.settle)) > now:

@@ -24,7 +24,10 @@ def _nobody_watches(_: Sequence[Record]) -> None:
 
 
 class Recorder:
-    """Writes records to a sink and keeps in the store how far each rescue's journal was written."""
+    """Writes records to a sink and keeps in the store how far each rescue's journal was written.
+
+    `rush` counts the cordons on their way, which go before what is told of them.
+    """
 
     def __init__(
         self,
@@ -32,14 +35,13 @@ class Recorder:
         store: RescueStore,
         watch: Callable[[Sequence[Record]], None] = _nobody_watches,
         patience: Patience | None = None,
-        rush: Rush | None = None,
     ) -> None:
         """*watch* is shown every record once it is safe."""
         self._sink = sink
         self._store = store
         self._watch = watch
         self._patience = patience or Patience()
-        self._rush = rush or Rush()
+        self.rush = Rush()
         # Intake and executor may both be at one journal: whoever comes second finds it written.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -54,7 +56,7 @@ class Recorder:
             current = self._store.get(rescue.name) or rescue
             if current.recorded < len(current.journal):
                 await self.write(self._pending(current))
-                await self._rush.over()
+                await self.rush.over()
                 await self._patience.insist("save how far records are written", lambda: self._mark(current))
 
     async def try_journal(self, rescue: Rescue) -> bool:
