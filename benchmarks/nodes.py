@@ -32,7 +32,7 @@ _LIMIT = 300
 _PLACES = ("NAME", "ADDRESS", "RACK", "CLIQUE", "NUMBER")
 
 
-def _form() -> bytes:
+def form() -> bytes:
     """Return a GPU node as an API server writes it, with its images and who wrote which field, and `_PLACES` in it."""
     own = {"kubernetes.io/hostname": "NAME", "rack": "RACK", "nvidia.com/gpu.clique": "CLIQUE"}
     labels = own | {f"nvidia.com/gpu.feature-{index}": f"value-{index}" for index in range(_LABELS - len(own))}
@@ -78,24 +78,24 @@ def _form() -> bytes:
     )
 
 
-def _node(form: bytes, number: int) -> bytes:
+def node(shape: bytes, number: int) -> bytes:
     a, b, c = number >> 16, number >> 8 & 255, number & 255
     own = (f"ip-10-{a}-{b}-{c}", f"10.{a}.{b}.{c}", f"r{number // 32}", f"{number // 18:08x}.0", f"{number:08}")
     for place, value in zip(_PLACES, own, strict=True):
-        form = form.replace(place.encode(), value.encode())
-    return form
+        shape = shape.replace(place.encode(), value.encode())
+    return shape
 
 
 async def _serve() -> tuple[web.AppRunner, int]:
     """Serve the nodes in pages; who watches waits, since nothing happens."""
-    form = _form()
+    shape = form()
 
     async def answer(request: web.Request) -> web.Response:
         if "watch" in request.query:
             await asyncio.Event().wait()
         start = int(request.query.get("continue") or 0)
         more = b',"continue":"%d"' % (start + _PAGE) if start + _PAGE < _NODES else b""
-        items = b",".join(_node(form, number) for number in range(start, start + _PAGE))
+        items = b",".join(node(shape, number) for number in range(start, start + _PAGE))
         body = b'{"kind":"NodeList","metadata":{"resourceVersion":"2"%s},"items":[%s]}' % (more, items)
         return web.Response(body=body, content_type="application/json")
 
@@ -176,7 +176,7 @@ async def _child(name: str, url: str) -> dict[str, Any]:
 def main() -> None:
     """Print what a node costs."""
     slim, typed = asyncio.run(_measure())
-    print(f"{f'{_NODES:,} nodes, {_LABELS} labels, {len(_form()):,} bytes of JSON each':<56}{'ms':>8}{'to typed':>10}")
+    print(f"{f'{_NODES:,} nodes, {_LABELS} labels, {len(form()):,} bytes of JSON each':<56}{'ms':>8}{'to typed':>10}")
     for told, cost in (("list", slim["cpu"]), ("list anew", slim["again"]), ("typed list", typed["cpu"])):
         print(f"{told + ', CPU per node':<56}{cost * 1e3:>8.3f}{cost / typed['cpu']:>10.2f}")
     for told, memory in (("held", slim["held"]), ("most at any time, two lists", slim["peak"])):

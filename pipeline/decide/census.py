@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from pipeline.decide.out_of_service import OutOfService, out_of_service
+from pipeline.decide.out_of_service import OutOfService, is_cordoned_by_us, out_of_service
 from pipeline.model.node import Node
 from pipeline.model.ownership import NEWCOMER
 from pipeline.model.rescue import Rescue
@@ -38,9 +38,30 @@ class Fleet:
         return frozenset(name for name, node in self.nodes.items() if NEWCOMER in node.annotations)
 
     @cached_property
+    def cordoned(self) -> Mapping[str, Node]:
+        """The nodes that carry a cordon of ours."""
+        return {name: node for name, node in self.nodes.items() if is_cordoned_by_us(node)}
+
+    @cached_property
     def gpu_nodes(self) -> int:
         """How many nodes have GPUs, newcomers left out."""
-        return sum(_has_gpus(node) for name, node in self.nodes.items() if name not in self.newcomers)
+        return sum(map(_counts, self.nodes.values()))
+
+    def changed(self, names: Iterable[str], nodes: Mapping[str, Node]) -> "Fleet":
+        """Return the fleet of *nodes*, which differ from these by what has become of *names*.
+
+        Only those are counted anew: in a burst each cordon changes one node of thousands, and each admission asks.
+        """
+        after = Fleet(nodes)
+        pairs = [(name, self.nodes.get(name), nodes.get(name)) for name in names]
+        after.newcomers = self.newcomers.difference(name for name, _, _ in pairs).union(
+            name for name, _, now in pairs if now is not None and NEWCOMER in now.annotations
+        )
+        after.cordoned = {name: node for name, node in self.cordoned.items() if nodes.get(name) is node} | {
+            name: now for name, _, now in pairs if now is not None and is_cordoned_by_us(now)
+        }
+        after.gpu_nodes = self.gpu_nodes + sum(_counts(now) - _counts(before) for _, before, now in pairs)
+        return after
 
     def group(self, label: str, value: str) -> Group:
         """Return the nodes with that label."""
@@ -92,7 +113,7 @@ class Census:
     @cached_property
     def out(self) -> OutOfService:
         """The nodes that are out of service by our hand."""
-        return out_of_service(self._rescues, self.fleet.nodes, self._now, self._window)
+        return out_of_service(self._rescues, self.fleet.cordoned, self._now, self._window)
 
     def sharing(self, label: str, value: str) -> Iterable[Rescue]:
         """Return the rescues, past ones too, of the nodes with that label, each once."""
@@ -109,6 +130,11 @@ def labels_of(rescue: Rescue, nodes: Mapping[str, Node]) -> Mapping[str, str]:
     """Return the labels of a rescue's node, as they are now or, when the cache has lost it, as they were."""
     there = nodes.get(rescue.node)
     return rescue.cause.labels if there is None else there.labels
+
+
+def _counts(node: Node | None) -> bool:
+    """Whether it counts as one with GPUs; hosts that only the log has named do not."""
+    return node is not None and NEWCOMER not in node.annotations and _has_gpus(node)
 
 
 def _has_gpus(node: Node) -> bool:

@@ -45,25 +45,26 @@ class OutOfService:
         return self.among(self.all.difference(nodes))
 
 
+def is_cordoned_by_us(node: Node) -> bool:
+    """Whether it carries a cordon of ours."""
+    return node.unschedulable and CORDONED_BY in node.annotations
+
+
 def out_of_service(
-    rescues: Iterable[Rescue], nodes: Mapping[str, Node], now: datetime, window: timedelta
+    rescues: Iterable[Rescue], cordoned: Mapping[str, Node], now: datetime, window: timedelta
 ) -> OutOfService:
-    """Return the nodes that are out of service by our hand.
+    """Return the nodes that are out of service by our hand; *cordoned* are those that carry a cordon of ours.
 
     The cache alone is not trusted: a rescue that cordons and ends at once is over before the cache knows of its cordon.
     """
-    kept, busy, ours = set(), {}, set()
+    kept, busy = set(), {}
     for rescue in rescues:
         if _keeps_out(rescue, now):
             kept.add(rescue.node)
         if rescue.begun and not rescue.status.ended:
             busy[rescue.name] = rescue.node
-    for name, node in nodes.items():
-        if node.unschedulable and CORDONED_BY in node.annotations:
-            ours.add(name)
-            if _is_recent(node, now, window):
-                kept.add(name)
-    return OutOfService(frozenset(kept), frozenset(ours - kept), busy)
+    kept.update(name for name, node in cordoned.items() if _is_recent(node, now, window))
+    return OutOfService(frozenset(kept), frozenset(cordoned.keys() - kept), busy)
 
 
 def _is_recent(node: Node, now: datetime, window: timedelta) -> bool:

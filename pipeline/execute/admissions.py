@@ -9,7 +9,7 @@ from pipeline.decide.breaker import holds_others
 from pipeline.decide.escalation import escalate
 from pipeline.decide.guards import GuardSettings
 from pipeline.execute import progress
-from pipeline.execute.company import Company
+from pipeline.execute.company import Company, FleetCopy
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.guard import GuardState
 from pipeline.model.rescue import CancelReason, Rescue, Status
@@ -22,6 +22,7 @@ class Admissions:
         self._store = store
         self._nodes = nodes
         self._guards = guards
+        self._fleet = FleetCopy(nodes)
         self._turn = asyncio.Lock()
         # Those that were let through, and count although the store does not show it yet.
         self._starting: dict[str, Rescue] = {}
@@ -31,17 +32,20 @@ class Admissions:
 
     def begin_round(self, now: datetime) -> None:
         """Look at everything anew."""
-        self._company = Company(self._store, self._nodes, self._guards, now, self._starting)
+        self._company = Company(self._store, self._fleet, self._guards, now, self._starting)
         self._full.clear()
 
     async def ask(self, rescue: Rescue, index: int, now: datetime) -> bool:
         """Ask whether a step may start, and save the answer; return whether the rescue is held.
 
         One at a time: a rescue that was let through must count before the next one asks. It does so while that is
-        being saved; of many that fail at the same moment, none waits for the saves of the others.
+        being saved; of many that fail at the same moment, none waits for the saves of the others. Where somebody else
+        has taken the rescue further while it waited for its turn, or has ended it, there is nothing to ask any more.
         """
         async with self._turn:
             rescue = await self._gathered(rescue, now)
+            if not _waits(rescue, index):
+                return False
             if self._queues(rescue):
                 return True
             answer = self._admit(rescue, now)
@@ -109,3 +113,8 @@ class Admissions:
             return progress.cancelled(newest, now, CancelReason.FOLDED, message, guards)
 
         await update(self._store, rescue.name, folded)
+
+
+def _waits(rescue: Rescue, index: int) -> bool:
+    """Whether that step is what comes next, and has not started."""
+    return not rescue.status.ended and rescue.current == index and rescue.steps[index].started is None

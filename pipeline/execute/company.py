@@ -12,6 +12,23 @@ from pipeline.execute.store import RescueStore
 from pipeline.model.rescue import Rescue
 
 
+class FleetCopy:
+    """The nodes, counted; after a change only those that have changed are counted anew."""
+
+    def __init__(self, nodes: NodeCache) -> None:
+        self._nodes = nodes
+        self._generation = nodes.generation
+        self._fleet = Fleet(nodes.nodes())
+
+    def now(self) -> Fleet:
+        """Return the fleet; the same object as long as no node has changed."""
+        generation = self._nodes.generation
+        if generation != self._generation:
+            changed = self._nodes.changed_since(self._generation)
+            self._fleet, self._generation = self._fleet.changed(changed, self._nodes.nodes()), generation
+        return self._fleet
+
+
 class Company:
     """The rescues of one round: the open ones and those that ended lately as they are, and earlier ones as they were.
 
@@ -21,7 +38,7 @@ class Company:
     def __init__(
         self,
         store: RescueStore,
-        nodes: NodeCache,
+        fleet: FleetCopy,
         guards: GuardSettings,
         now: datetime,
         starting: Mapping[str, Rescue],
@@ -29,11 +46,10 @@ class Company:
         """*now* is when the round begins; *starting* are those that were let through, as they are about to be saved."""
         self._store = store
         self._starting = starting
-        self._nodes = nodes
+        self._fleet = fleet
         self._guards = guards
         self._now = now
         self._past: dict[bool, Sharing] = {}
-        self._fleet: tuple[int, Fleet] | None = None
         self._present: tuple[object, Sequence[Rescue]] | None = None
         self._censuses: dict[bool, tuple[Sequence[Rescue], Fleet, Census]] = {}
 
@@ -44,7 +60,7 @@ class Company:
 
     def census(self, dry_run: bool) -> Census:
         """Return what is counted for rescues that are rehearsed, or for those that are not."""
-        rescues, fleet = self._rescues(), self._known_fleet()
+        rescues, fleet = self._rescues(), self._fleet.now()
         known = self._censuses.get(dry_run)
         if known is None or known[0] is not rescues or known[1] is not fleet:
             alike = [other for other in rescues if other.dry_run == dry_run]
@@ -60,12 +76,6 @@ class Company:
             rescues = (self._starting.get(rescue.name, rescue) for rescue in self._store.open())
             self._present = moment, (*rescues, *lately)
         return self._present[1]
-
-    def _known_fleet(self) -> Fleet:
-        generation = self._nodes.generation
-        if self._fleet is None or self._fleet[0] != generation:
-            self._fleet = generation, Fleet(self._nodes.nodes())
-        return self._fleet[1]
 
     def _past_of(self, dry_run: bool, rescues: Sequence[Rescue], fleet: Fleet) -> Sharing:
         if dry_run not in self._past:

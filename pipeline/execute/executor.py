@@ -49,10 +49,13 @@ class Executor:
         self._admissions = Admissions(store, nodes, guards, clock.now())
         self._clock = clock
         self._settings = settings or ExecuteSettings()
+        self._rush = recorder.rush
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.
         self._advancing: dict[str, asyncio.Task[None]] = {}
+        # Those of which this process has read or saved how far they are, since it began to lead.
+        self._known: set[str] = set()
 
     async def tick(self, longest: timedelta | None = None) -> datetime | None:
         """Take every rescue that is due as far as it goes now; return when the next is due, None if there is none.
@@ -89,10 +92,12 @@ class Executor:
             if rescue.withdrawn is CancelReason.DELETED:
                 continue
             try:
-                await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
-            except (TemporaryError, NotFoundError) as error:
+                after = await update(self._store, rescue.name, lambda stored: _deleted(stored, now))
+            except (TemporaryError, PermanentError) as error:
                 _log.warning("rescue.not-withdrawn", rescue=rescue.name, error=str(error))
-            self._asleep.pop(rescue.name, None)
+                continue
+            if after.withdrawn is CancelReason.DELETED or after.status.ended:
+                self._asleep.pop(rescue.name, None)
 
     async def settle(self) -> None:
         """Return when no step is being taken any more."""
@@ -135,7 +140,7 @@ class Executor:
         self._asleep.pop(name, None)
         try:
             for _ in range(_TRANSITIONS_PER_TICK):
-                if name in self._asleep or not await self._further(name):
+                if not await self._further(name):
                     return
         except TemporaryError as error:
             _log.warning("store.away", rescue=name, error=str(error))
@@ -148,23 +153,54 @@ class Executor:
             self._sleep(name, self._settings.retry_longest)
 
     async def _further(self, name: str) -> bool:
-        """Record what is to be recorded and make one transition; return whether there may be another one now."""
+        """Record what is to be recorded and make one transition; return whether there may be another one now.
+
+        A cordon that can be done now goes before all that is told of it; when it has to wait, it is told first.
+        """
         rescue = self._store.get(name)
         if rescue is None:
             return False
-        if not _cordons(rescue) and not await self._recorder.try_journal(rescue) and rescue.status.ended:
-            self._sleep(name, self._settings.retry_first)
-        rescue = self._store.get(name)
-        if rescue is None or rescue.status.ended or rescue.due > self._clock.now():
+        if self._rests(rescue) or not _cordons(rescue):
+            await self._rush.over()
+            if not await self._recorder.try_journal(rescue) and rescue.status.ended:
+                self._sleep(name, self._settings.retry_first)
+            rescue = self._store.get(name)
+        if rescue is None or self._rests(rescue):
             return False
         try:
-            await self._transition(rescue)
+            if rescue.begun and name not in self._known:
+                # A cache that is behind may show a cordon to be done that whoever led before has done and lifted.
+                await self._store.fetch(name)
+                self._known.add(name)
+            elif _cordons(rescue):
+                await self._cordon(rescue)
+            else:
+                await self._transition(rescue)
         except NotFoundError:
             return False
         except ConflictError:
             # Somebody else wrote this rescue in between: what they wrote is looked at in the next round.
             await self._store.fetch(name)
         return True
+
+    def _rests(self, rescue: Rescue) -> bool:
+        """Whether it is not taken further now."""
+        return rescue.status.ended or self._due(rescue) > self._clock.now()
+
+    async def _cordon(self, rescue: Rescue) -> None:
+        """Take the node out of service; that it is done is saved when no other node waits for its cordon."""
+        index = rescue.current
+        assert index is not None
+        with self._rush.hurrying():
+            if rescue.steps[index].started is None:
+                await self._transition(rescue)
+                started = self._store.get(rescue.name)
+                if started is None or not _cordons(started) or started.steps[index].started is None:
+                    return
+                rescue = started
+            outcome = await self._outcome(rescue, index)
+        await self._rush.over()
+        await self._store.save(self._applied(rescue, index, outcome))
 
     async def _transition(self, rescue: Rescue) -> None:
         index, now = rescue.current, self._clock.now()
@@ -186,6 +222,7 @@ class Executor:
             self._sleep(rescue.name, self._settings.hold_poll)
         else:
             held = await self._admissions.ask(rescue, index, now)
+            self._known.add(rescue.name)
             if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
 
@@ -260,7 +297,7 @@ def _deleted(rescue: Rescue, now: datetime) -> Rescue:
 
 
 def _cordons(rescue: Rescue) -> bool:
-    """Whether the cordon is what comes next, and nothing stands in its way: that goes before all that is told of it."""
+    """Whether the cordon is what comes next, and nothing has held it so far."""
     index = rescue.current
     held = rescue.status is Status.HELD
     return not held and index is not None and rescue.plan.actions[index].name is ActionName.CORDON

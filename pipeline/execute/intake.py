@@ -13,6 +13,7 @@ from pipeline.decide.guards import GuardSettings
 from pipeline.decide.incidents import Companion, Incident, Incidents, Joins, New, Repeat
 from pipeline.decide.recovery import tells_of_recovery
 from pipeline.execute.consequences import Consequences, Recording, in_turn, nothing
+from pipeline.execute.lanes import Lanes
 from pipeline.execute.occurrences import Occurrences
 from pipeline.execute.patience import Patience
 from pipeline.execute.policies import PolicyBook
@@ -56,12 +57,14 @@ class Intake:
         self._reboots = LastReboots(store, incidents)
         self._guards = guards
         self._clock = clock
+        self._rush = recorder.rush
         patience = patience or Patience()
         self._occurrences = Occurrences(store, policies, guards, patience)
         self._consequences = Consequences(store, recorder, clock, settle, patience)
-        # A fault may repeat before what follows from its first line is saved: one line at a time. None waits for the
+        # A fault may repeat before what follows from its first line is saved: one line of a node at a time. What is
+        # remembered of a node, its incidents, their families and their rescues, concerns no other. None waits for the
         # record of another, or all that came in during an outage of the sinks would be too old when that is over.
-        self._turn = asyncio.Lock()
+        self._lanes = Lanes()
 
     def restore(self) -> None:
         """Remember the incidents whose rescues are in the store: call it once, before the first line."""
@@ -73,29 +76,28 @@ class Intake:
 
     async def handle(self, line: LogLine) -> None:
         """Do all that follows from one line, and return when it is recorded."""
-        record = await self.take(line, self._clock.now())
-        await record()
+        placed = self.take(line, self._clock.now())
+        if placed is not None:
+            record = await placed
+            await record()
 
-    async def take(self, line: LogLine, read: datetime) -> Recording:
-        """Decide on a line by its age when it was *read*, and save what follows; return what records it.
+    def take(self, line: LogLine, read: datetime) -> "asyncio.Task[Recording] | None":
+        """Begin to decide on a line by its age when it was *read* and to save what follows; None if that is nothing.
 
-        If either is broken off, the line can be taken again.
+        The task returns what records it. Lines are to be given in the order of their stream; those of one node are
+        decided in that order, and none waits for those of other nodes. If either is broken off, the line can be taken
+        again.
         """
-        async with self._turn:
-            fault = self._recognition.recognise(line, self._clock)
-            return nothing if fault is None else await self._place(fault, read)
+        fault = self._recognition.recognise(line, self._clock)
+        return None if fault is None else self._lanes.begin(fault.node, partial(self._place, fault, read))
 
     async def sweep(self) -> None:
         """Record the counts of incidents that have grown and gone quiet."""
-        async with self._turn:
-            recordings = await self._recounted(self._incidents.sweep(self._clock.now()))
-        await in_turn(recordings)
+        await self._recount_all(self._incidents.sweep(self._clock.now()))
 
     async def flush(self) -> None:
         """Record every count that has grown, quiet or not: the end of the stream."""
-        async with self._turn:
-            recordings = await self._recounted(self._incidents.flush())
-        await in_turn(recordings)
+        await self._recount_all(self._incidents.flush())
 
     async def _place(self, fault: NodeFault, read: datetime) -> Recording:
         last = self._reboots.last(fault.node, rehearsed=self._policies.current.dry_run)
@@ -128,7 +130,8 @@ class Intake:
         try:
             await self._note(incident)
             decision = replace(skip or self._decide(incident.lead), guards=guards)
-            record = await self._consequences.follow(incident, decision)
+            with self._rush.hurrying():
+                record = await self._consequences.follow(incident, decision)
         except BaseException:
             self._incidents.discard(incident)
             raise
@@ -137,7 +140,7 @@ class Intake:
     async def _record_opening(self, incident: Incident, record: Recording) -> None:
         try:
             await record()
-        except Exception:
+        except BaseException:
             self._incidents.discard(incident)
             raise
 
@@ -158,6 +161,10 @@ class Intake:
     def _decide(self, fault: NodeFault) -> Decision:
         of_node, occurrences = self._store.on_node(fault.node), self._occurrences.of(fault)
         return decide(fault, self._policies.current, self._guards, of_node, self._clock.now(), occurrences)
+
+    async def _recount_all(self, incidents: Iterable[Incident]) -> None:
+        begun = [self._lanes.begin(one.key.node, partial(self._recount, one)) for one in incidents]
+        await in_turn(await asyncio.gather(*begun))
 
     async def _recounted(self, incidents: Iterable[Incident]) -> list[Recording]:
         return [await self._recount(incident) for incident in incidents]

@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 _LONGEST_IDLE = timedelta(seconds=5)
 _LOOK = timedelta(milliseconds=200)
 _LONGEST_REST = 0.2
-_LONGEST_STEP = timedelta(milliseconds=20)
+_LONGEST_STEP = timedelta(milliseconds=5)
 _GRACE = 10.0
 _LOOK_AHEAD = 10_000
 
@@ -121,11 +121,20 @@ class LiveLoop:
         finally:
             LEADING.set(0)
             cleaning.cancel()
-            if self._leadership.leading:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_GRACE):
-                        # No effect is left half asked for.
-                        await executor.settle()
+            await self._finish(executor)
+
+    async def _finish(self, executor: Execution) -> None:
+        """Let steps come to their end while this process leads, so that no effect is left half asked for."""
+        settling = asyncio.create_task(executor.settle())
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _GRACE
+        try:
+            while self._leadership.leading and not settling.done() and loop.time() < until:
+                await asyncio.wait({settling}, timeout=_LOOK.total_seconds())
+            if settling.done():
+                settling.result()
+        finally:
+            settling.cancel()
             await executor.stop()
 
     async def _clean_up(self) -> None:

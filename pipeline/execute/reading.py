@@ -1,10 +1,10 @@
-"""Reading a live source: what it delivers is decided and saved at once, and given back when it is recorded."""
+"""Reading a live source: what it delivers is decided and saved at once, and given back when that is recorded."""
 
 import asyncio
 from collections.abc import Sequence
 
 from pipeline.clock import Clock
-from pipeline.execute.consequences import Recording, in_turn, nothing
+from pipeline.execute.consequences import Recording, in_turn
 from pipeline.execute.intake import Intake
 from pipeline.sources.port import Delivery, Source
 
@@ -12,15 +12,15 @@ MOST_IN_HAND = 1_000
 """How many deliveries of a source may wait for their records: beyond that, an outage of the sinks stops the reading."""
 
 _InHand = tuple[Delivery, asyncio.Task[None] | None]
-"""A delivery, and what makes its records safe; None where nothing is recorded."""
+"""A delivery, and what decides on it and makes its records safe; None where nothing follows from it."""
 
 
 class Reading:
-    """Reads one source to its end; what is decided and not yet recorded is in hand.
+    """Reads one source to its end; what is read and not yet recorded is in hand.
 
-    So no fault grows too old to be acted on while an earlier one waits for its record. Records are written in the order
-    of the stream, and none waits for the answer to an earlier one, so that a sink can take them together. Deliveries
-    are acknowledged in the order of the stream.
+    So no fault waits for what is saved of another node's, nor grows too old to be acted on while an earlier one waits
+    for its record. Records of a node are written in the order of the stream, and none waits for the answer to an
+    earlier one, so that a sink can take them together. Deliveries are acknowledged in the order of the stream.
     """
 
     def __init__(self, source: Source, intake: Intake, clock: Clock) -> None:
@@ -37,9 +37,8 @@ class Reading:
             giving_back = tasks.create_task(self._give_back())
             async for delivery in self._source.deliveries():
                 read = self._clock.now()
-                lines = self._intake.lines(delivery)
-                recordings = [await self._intake.take(line, read) for line in lines]
-                await self._others.put((delivery, self._begin([each for each in recordings if each is not nothing])))
+                taken = [self._intake.take(line, read) for line in self._intake.lines(delivery)]
+                await self._others.put((delivery, self._begin([each for each in taken if each is not None])))
             await self._others.join()
             giving_back.cancel()
 
@@ -51,10 +50,10 @@ class Reading:
         finally:
             self._break_off()
 
-    def _begin(self, recordings: Sequence[Recording]) -> asyncio.Task[None] | None:
-        if not recordings:
+    def _begin(self, taken: Sequence[asyncio.Task[Recording]]) -> asyncio.Task[None] | None:
+        if not taken:
             return None
-        task = asyncio.create_task(in_turn(recordings))
+        task = asyncio.create_task(_recorded(taken))
         self._recording.add(task)
         task.add_done_callback(self._ended)
         return task
@@ -89,3 +88,7 @@ class Reading:
     def _break_off(self) -> None:
         for task in self._recording:
             task.cancel()
+
+
+async def _recorded(taken: Sequence[asyncio.Task[Recording]]) -> None:
+    await in_turn(await asyncio.gather(*taken))

@@ -10,6 +10,7 @@ import structlog
 from pipeline.errors import NotFoundError
 from pipeline.execute.patience import Patience
 from pipeline.execute.records import records
+from pipeline.execute.rush import Rush
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.rescue import Rescue
 from pipeline.telemetry import RECORDS
@@ -23,7 +24,10 @@ def _nobody_watches(_: Sequence[Record]) -> None:
 
 
 class Recorder:
-    """Writes records to a sink and keeps in the store how far each rescue's journal was written."""
+    """Writes records to a sink and keeps in the store how far each rescue's journal was written.
+
+    `rush` counts the cordons on their way, which go before what is told of them.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Recorder:
         self._store = store
         self._watch = watch
         self._patience = patience or Patience()
+        self.rush = Rush()
         # Intake and executor may both be at one journal: whoever comes second finds it written.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -51,6 +56,7 @@ class Recorder:
             current = self._store.get(rescue.name) or rescue
             if current.recorded < len(current.journal):
                 await self.write(self._pending(current))
+                await self.rush.over()
                 await self._patience.insist("save how far records are written", lambda: self._mark(current))
 
     async def try_journal(self, rescue: Rescue) -> bool:

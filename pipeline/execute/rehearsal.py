@@ -70,8 +70,10 @@ class SideBySide:
 
     async def tick(self, longest: timedelta | None = None) -> datetime | None:
         """Let each work; return when the first of them is due again, None if none of them has an open rescue."""
-        due = await asyncio.gather(*(execution.tick(longest) for execution in self._executions))
-        return min((moment for moment in due if moment is not None), default=None)
+        # Where one cannot go on, none of the others begins a step any more.
+        async with asyncio.TaskGroup() as together:
+            ticks = [together.create_task(execution.tick(longest)) for execution in self._executions]
+        return min((due for tick in ticks if (due := tick.result()) is not None), default=None)
 
     async def settle(self) -> None:
         """Return when none of them takes a step any more."""
@@ -162,6 +164,8 @@ class Drills:
             self._executor = None
             return None
         if self._executor is None or (self._worn and self._drills.open()):
+            # What it still does for drills that have ended, the next one goes on with.
+            await self.stop()
             self._executor = self._prepare()
         due = await self._executor.tick(longest)
         self._worn = not self._drills.open()

@@ -168,6 +168,14 @@ def own_kube() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
+async def own_api(own_kube: ControlPlane) -> AsyncIterator[KubeApi]:
+    """The administrator's calls of `own_kube`, in pages of two."""
+    api = KubeApi(KubernetesClusterConfig(type="kubernetes", kubeconfig=own_kube.kubeconfig, page_size=2))
+    yield api
+    await api.close()
+
+
+@pytest.fixture
 def uncached_kube() -> Iterator[ControlPlane]:
     """etcd and an API server for this test alone that knows nothing of the past but what etcd does: after `compact`,
     it answers 410 to who goes on from before.

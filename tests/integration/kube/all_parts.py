@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from pipeline.clock import WallClock
 from pipeline.cluster.kube.api import KubeApi, Object
@@ -31,6 +32,41 @@ WINDOW = timedelta(minutes=1)
 
 LIMIT = 60.0
 
+CORDON, DRAIN = {"name": "cordon"}, {"name": "drain", "attribute": {"waittime": "1s", "onTimeout": "force"}}
+VALUES: dict[str, Any] = {
+    "nodeEvents": {"enabled": True, "namespace": AGENTS},
+    "rebooter": {"type": "pod", "image": "busybox:1.37"},
+    "policies": {
+        "all": {
+            "rules": [
+                {
+                    "priority": 10,
+                    "errorCode": ["62"],
+                    "actions": [
+                        CORDON,
+                        {"name": "enableWarmStandby"},
+                        DRAIN,
+                        {"name": "reboot", "attribute": {"waittime": "0s", "unCordon": "true"}},
+                    ],
+                },
+                {"priority": 20, "errorCode": ["79"], "actions": [CORDON, DRAIN, {"name": "offline"}]},
+                {
+                    "priority": 30,
+                    "errorCode": ["63"],
+                    "repeat": {"count": 9, "within": "1day"},
+                    "actions": [CORDON],
+                },
+            ]
+        }
+    },
+    "warmStandbyPolicies": {"all": {"matches": [{"originNode": {"a": "b"}, "targetNode": {"a": "b"}}]}},
+    "config": {
+        "guards": {"max_percent": 100, "incident_window": "1min"},
+        "execute": {"settle": "0s"},
+        "lease": {"retry_period": "1s"},
+    },
+}
+
 
 @asynccontextmanager
 async def calls_of(kubeconfig: Path) -> AsyncIterator[KubeApi]:
@@ -48,7 +84,9 @@ async def pipeline(release: Installed, folder: Path, *words: str) -> AsyncIterat
     log = folder / "run.log"
     with log.open("wb") as told:
         command = release.command("run", folder, *words)
-        process = await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=told, stderr=told)
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=folder, env=release.environment, stdout=told, stderr=told
+        )
     try:
         yield
     except TimeoutError as error:

@@ -1,55 +1,22 @@
 """A release of the chart on a control plane of its own, whose audit log tells what its service account asks for."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.integration.kube.charting import Chart, Object, configuration
 from tests.services.fixtures import running
+from tests.services.kube.definitions import await_served
 from tests.services.kube.parts import Part
 from tests.services.kube.plane import ControlPlane
 
 RELEASE, OURS, AGENTS = "gpu-rescue", "kce-rescue-system", "agents"
 ACCOUNT = f"system:serviceaccount:{RELEASE}:gr-gpu-rescue"
 
-CORDON, DRAIN = {"name": "cordon"}, {"name": "drain", "attribute": {"waittime": "1s", "onTimeout": "force"}}
-VALUES: dict[str, Any] = {
-    "nodeEvents": {"enabled": True, "namespace": AGENTS},
-    "rebooter": {"type": "pod", "image": "busybox:1.37"},
-    "policies": {
-        "all": {
-            "rules": [
-                {
-                    "priority": 10,
-                    "errorCode": ["62"],
-                    "actions": [
-                        CORDON,
-                        {"name": "enableWarmStandby"},
-                        DRAIN,
-                        {"name": "reboot", "attribute": {"waittime": "0s", "unCordon": "true"}},
-                    ],
-                },
-                {"priority": 20, "errorCode": ["79"], "actions": [CORDON, DRAIN, {"name": "offline"}]},
-                {
-                    "priority": 30,
-                    "errorCode": ["63"],
-                    "repeat": {"count": 9, "within": "1day"},
-                    "actions": [CORDON],
-                },
-            ]
-        }
-    },
-    "warmStandbyPolicies": {"all": {"matches": [{"originNode": {"a": "b"}, "targetNode": {"a": "b"}}]}},
-    "config": {
-        "guards": {"max_percent": 100, "incident_window": "1min"},
-        "execute": {"settle": "0s"},
-        "lease": {"retry_period": "1s"},
-    },
-}
 AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -69,14 +36,14 @@ class Installed:
 
     def command(self, name: str, folder: Path, *words: str) -> list[str]:
         """Return the command with the release's configuration, for this machine."""
-        sets = {
-            "cluster.kubeconfig": self.kubeconfig,
-            "sources.0.kubeconfig": self.kubeconfig,
-            "sinks.0.path": folder / "records.ndjson",
-            "api.listen": "127.0.0.1:0",
-        }
+        sets = {"sinks.0.path": folder / "records.ndjson", "api.listen": "127.0.0.1:0"}
         given = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
         return [sys.executable, "-m", "pipeline.cli", name, "-c", str(self.configuration), *given, *words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which a process is the service account."""
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
     def asked(self) -> list[Object]:
         """Return what the service account has asked of the API server about objects."""
@@ -85,7 +52,7 @@ class Installed:
 
 
 @contextmanager
-def installed(helm: Path, folder: Path) -> Iterator[Installed]:
+def installed(helm: Path, folder: Path, values: Object) -> Iterator[Installed]:
     """Install the chart as its users do; *folder* is for what is written beside it."""
     policy, log, written = folder / "audit.yaml", folder / "audit.log", folder / "pipeline.yaml"
     policy.write_text(json.dumps(AUDIT))
@@ -93,8 +60,9 @@ def installed(helm: Path, folder: Path) -> Iterator[Installed]:
     with running("kube", lambda at: ControlPlane(at, parts=(Part.CONTROLLERS, Part.KWOK), flags=flags)) as plane:
         plane.kubectl("create", "namespace", AGENTS)
         place = ("-n", RELEASE, "--create-namespace", "--kubeconfig", str(plane.kubeconfig))
-        done = Chart(helm, folder)("install", VALUES, *place)
+        done = Chart(helm, folder)("install", values, *place)
         assert done.returncode == 0, done.stderr
+        await_served(plane)
         found = json.loads(plane.kubectl("get", "configmap", "-n", RELEASE, "-o", "json", "gr-gpu-rescue"))
         written.write_text(configuration([found]))
         token = plane.kubectl("create", "token", "gr-gpu-rescue", "-n", RELEASE).strip()

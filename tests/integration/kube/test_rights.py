@@ -15,7 +15,7 @@ from pipeline.cluster.kube.api import KubeApi, Object
 from pipeline.cluster.kube.rights import ACTING, SEEING, Need, announcing, keeping, missing_rights, rebooting
 from pipeline.sources.events.settings import EventsSourceConfig
 from pipeline.sources.events.source import reading
-from tests.integration.kube.all_parts import LIMIT, calls_of, everything, fault, pipeline, rescue_of
+from tests.integration.kube.all_parts import LIMIT, VALUES, calls_of, everything, fault, pipeline, rescue_of
 from tests.integration.kube.charting import Right, rights
 from tests.integration.kube.released import AGENTS, OURS, Installed, installed
 from tests.integration.kube.roles import roles, without
@@ -36,7 +36,7 @@ NEEDS = (
 @pytest.fixture(scope="module")
 def release(helm: Path) -> Iterator[Installed]:
     """A release whose pipeline has been through all its parts."""
-    with temporary_folder("release") as folder, installed(helm, folder) as found:
+    with temporary_folder("release") as folder, installed(helm, folder, VALUES) as found:
         asyncio.run(everything(found, folder))
         yield found
 
@@ -155,6 +155,8 @@ async def _checked(release: Installed, folder: Path, *words: str) -> tuple[str, 
     """Return what `gpu-rescue check --online` says, and what it finds wrong."""
     pipe = asyncio.subprocess.PIPE
     command = release.command("check", folder, "--online", *words)
-    process = await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=folder, env=release.environment, stdout=pipe, stderr=pipe
+    )
     out, errors = await asyncio.wait_for(process.communicate(), LIMIT)
     return out.decode(), errors.decode()

@@ -13,7 +13,7 @@ from pipeline.decide.incidents import Incidents
 from pipeline.decide.out_of_service import out_of_service
 from pipeline.errors import ConflictError
 from pipeline.execute import progress
-from pipeline.execute.company import Company
+from pipeline.execute.company import Company, FleetCopy
 from pipeline.execute.store_memory import MemoryStore
 from pipeline.model.node import Node
 from pipeline.model.plan import Cordon
@@ -92,7 +92,7 @@ class Looked:
 async def test_the_company_is_looked_up_again_when_a_rescue_or_a_node_has_changed() -> None:
     store, nodes = MemoryStore(), Looked([gpu_node()])
     first = await store.create(rescue("first"))
-    company = Company(store, nodes, GuardSettings(), NOON, {})
+    company = Company(store, FleetCopy(nodes), GuardSettings(), NOON, {})
     before = company.census(False)
     assert company.census(False) is before
     await store.save(replace(first, count=2))
@@ -110,7 +110,7 @@ async def test_the_company_of_a_rescue_are_the_open_ones_those_of_its_node_and_t
     await store.create(_ended("here", "gpu-1", NOON - 60 * MINUTE))
     await store.create(_ended("there", "gpu-3", NOON - 60 * MINUTE))
     await store.create(_ended("lately", "gpu-3", NOON - MINUTE))
-    company = Company(store, Looked([]), GuardSettings(), NOON, {})
+    company = Company(store, FleetCopy(Looked([])), GuardSettings(), NOON, {})
     assert {one.name for one in company.of(mine)} == {"mine", "open", "here", "lately"}
 
 
@@ -120,7 +120,7 @@ async def test_of_what_has_ended_before_only_what_shares_a_label_is_looked_at() 
     mine = await store.create(rescue("mine", "gpu-0", cause=node_fault(63, "gpu-0")))
     for number in range(1, 500):
         await store.create(_ended(f"e{number}", f"gpu-{number}", NOON + number * SECOND))
-    company = Company(store, Looked(nodes), GuardSettings(), NOON + days, {})
+    company = Company(store, FleetCopy(Looked(nodes)), GuardSettings(), NOON + days, {})
     shared = company.census(False)
     assert [one.name for one in company.of(mine)] == ["mine"]
     assert [one.name for one in shared.sharing(CLIQUE, "c0")] == ["e100", "e200", "e300", "e400", "mine"]
@@ -185,7 +185,7 @@ async def test_a_rescue_that_is_folded_while_somebody_writes_it_is_read_again_it
 async def test_who_was_let_through_counts_before_the_store_shows_it() -> None:
     store, starting = MemoryStore(), dict[str, Rescue]()
     mine, other = await store.create(rescue("mine")), await store.create(rescue("other", node="gpu-2"))
-    company = Company(store, Looked([]), GuardSettings(), NOON, starting)
+    company = Company(store, FleetCopy(Looked([])), GuardSettings(), NOON, starting)
     assert (company.census(False).out.all, company.census(False).out.busy) == (frozenset(), {})
     starting["other"] = progress.started(other, 0, NOON)
     assert company.census(False).out.busy == {"other": "gpu-2"}

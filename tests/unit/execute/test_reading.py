@@ -118,16 +118,47 @@ async def test_a_long_outage_of_the_sinks_stops_the_reading() -> None:
     assert source.acked == list(range(3 * MOST_IN_HAND))
 
 
+def _busy(inside: Inside, node: str) -> asyncio.Event:
+    """Let what is saved of a node take until the event that is returned is set."""
+    opened = asyncio.Event()
+    inside.intake._lanes.begin(node, opened.wait)
+    return opened
+
+
+async def test_no_line_waits_for_what_is_saved_of_another_node_s() -> None:
+    inside = Inside(world=World([gpu_node("gpu-1"), gpu_node("gpu-2")]))
+    opened = _busy(inside, "gpu-1")
+    source = ListSource([_at(NOON, OFF_THE_BUS), _at(NOON, OFF_THE_BUS, "gpu-2")])
+    running = asyncio.create_task(Reading(source, inside.intake, inside.world.clock).run())
+    await _quiet()
+    assert ([rescue.node for rescue in inside.world.store.all()], source.acked) == (["gpu-2"], [])
+    opened.set()
+    await running
+    assert {rescue.node for rescue in inside.world.store.all()} == {"gpu-1", "gpu-2"}
+    assert source.acked == [0, 1]
+
+
+async def test_lines_of_one_node_are_decided_one_after_the_other_in_the_order_of_the_stream() -> None:
+    inside = Inside(world=World([gpu_node("gpu-1")]))
+    opened = _busy(inside, "gpu-1")
+    lines = [_at(NOON + timedelta(seconds=second), OFF_THE_BUS) for second in range(4)]
+    running = asyncio.create_task(Reading(ListSource(lines), inside.intake, inside.world.clock).run())
+    await _quiet()
+    opened.set()
+    await running
+    [rescue] = inside.world.store.all()
+    assert (rescue.cause.time, rescue.count) == (NOON, 4)
+
+
 class Slow(Inside):
     """Judges a line long after it was read: the store was away."""
 
     async def later(self, source: ListSource, after: timedelta) -> None:
-        turn = self.intake._turn
-        await turn.acquire()
+        opened = _busy(self, "gpu-1")
         running = asyncio.create_task(Reading(source, self.intake, self.world.clock).run())
         await _quiet()
         self.world.clock.move_to(NOON + after)
-        turn.release()
+        opened.set()
         await running
 
 
@@ -163,7 +194,7 @@ class Broken(WatchedSink):
 
 async def test_what_a_defect_has_stopped_is_not_acknowledged_and_its_line_can_be_taken_again() -> None:
     inside = Inside(world=World([gpu_node("gpu-1")], sink=Broken()))
-    source = ListSource([_at(NOON, APPLICATION), _at(NOON + MINUTE, APPLICATION)])
+    source = ListSource([_at(NOON, APPLICATION), _at(NOON, "NVRM: nothing to record")])
     reading = Reading(source, inside.intake, inside.world.clock)
     with pytest.raises(ExceptionGroup):
         await reading.run()

@@ -58,8 +58,8 @@ async def test_a_rescue_that_is_held_is_given_up_and_people_are_told_by_which_li
     assert inside.statuses == [Status.HELD]
     await inside.take(NONE, NOON + MINUTE)
     assert ends(inside) == RECOVERED
-    assert inside.told("action")[-3:] == ["fault-skipped", "rescue-held", "rescue-cancelled"]
-    assert inside.told("reason")[-3:] == ["recovered", "max-nodes", "recovered"]
+    assert inside.told("action")[-4:] == ["rescue-held", "fault-detected", "fault-skipped", "rescue-cancelled"]
+    assert inside.told("reason")[-4:] == ["max-nodes", None, "recovered", "recovered"]
     assert inside.world.sink.records[-1].document["message"] == (
         "gpu-1: nothing is done any more, because the driver has taken its verdict on 0000:3b:00 back: xid 154 at "
         "2026-11-20T12:01:00+00:00: GPU recovery action changed from 0x4 (Drain and Reset) to 0x0 (None)"

@@ -48,7 +48,8 @@ def test_every_new_rescue_reads_back_from_its_spec(one: Rescue) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_type(Rescue), st.from_type(Rescue))
 def test_every_rescue_reads_back_from_its_status_whatever_it_was_at_first(first: Rescue, then: Rescue) -> None:
-    saved = replace(then, name=first.name, node=first.node, created=first.created, dry_run=first.dry_run)
+    steps = then.steps[: len(then.plan.actions)]
+    saved = replace(then, name=first.name, node=first.node, created=first.created, dry_run=first.dry_run, steps=steps)
     assert rescue_of(_stored(first, saved)) == replace(saved, revision=7)
 
 
