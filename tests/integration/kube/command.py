@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
+import pty
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,22 @@ def configuration(folder: Path, kubeconfig: Path, namespace: str) -> Path:
     }
     path.write_text(json.dumps(written))
     return path
+
+
+async def on_a_terminal(folder: Path, *words: str) -> str:
+    """Run a command to its end whose standard output is a terminal, and return what stands there."""
+    reader, writer = pty.openpty()
+    arguments = ("-m", "pipeline.cli", *words)
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=folder, stdout=writer)
+    os.close(writer)
+    shown = b""
+    with suppress(OSError):
+        # When nobody holds its other side any more, reading fails.
+        while some := await asyncio.to_thread(os.read, reader, 65536):
+            shown += some
+    os.close(reader)
+    assert await asyncio.wait_for(process.wait(), LIMIT) == 0
+    return shown.decode()
 
 
 async def command(folder: Path, *words: str) -> Ended:

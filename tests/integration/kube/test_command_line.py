@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cluster.kube.api import KubeApi
-from tests.integration.kube.command import command, configuration, running
+from tests.integration.kube.command import command, configuration, on_a_terminal, running
 from tests.services.kube.definitions import install
 from tests.services.kube.nodes import create_node
 from tests.services.kube.plane import ControlPlane
@@ -102,6 +102,9 @@ async def test_a_policy_resource_decides_what_is_explained(
     told = json.loads(ended.out)
     assert (told["node"]["name"], told["decision"]["policy"]) == (name, policy)
     assert [action.split()[0] for action in told["decision"]["actions"]] == ["cordon", "drain"]
+    shown = await on_a_terminal(tmp_path, "explain", "-c", str(config), "--node", name, LINE)
+    assert f"decision   rule 0 of policy {policy}" in shown
+    assert "if no other rescue is open: nodes and policies are those of this moment, rescues are not looked at" in shown
 
 
 async def test_a_backtest_is_of_the_nodes_and_policies_of_the_moment(
