@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-LONGEST = timedelta(seconds=10)
-"""How long the rest waits at the most, so that a storm that never ends keeps nothing back for good."""
+LONGEST = timedelta(seconds=2)
+"""How long the rest waits at the most: a storm that never ends, or one call that hangs, keeps nothing back for long."""
 
 
 class Rush:

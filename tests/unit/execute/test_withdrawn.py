@@ -62,7 +62,12 @@ def new_world(killer: Killer | None = None, replenish: bool = False, forgetful: 
 
 
 async def until(world: World, when: When, name: str = NAME) -> None:
-    """Let the executor go on, save by save, until the rescue is so."""
+    """Let the executor go on, save by save, until the rescue is so.
+
+    That a cordon is being made is saved and done in one go: who stops there was killed.
+    """
+    if when(begun := progress.started(world.rescue(name), 0, world.clock.now())):
+        await world.store.save(begun)
     for _ in range(500):
         if when(world.rescue(name)):
             return
