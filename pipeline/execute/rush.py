@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-LONGEST = timedelta(seconds=10)
+LONGEST = timedelta(seconds=30)
 """How long the rest waits at the most, so that a storm that never ends keeps nothing back for good."""
 
 
