@@ -91,7 +91,7 @@ class _Cordons:
     async def watch(self, api: KubeApi, version: str) -> None:
         """Follow the nodes until cancelled."""
         while True:
-            asked = {"resourceVersion": version, "timeoutSeconds": 3600}
+            asked: dict[str, str | int] = {"resourceVersion": version, "timeoutSeconds": 3600}
             async for event in api.watch(_PATH, asked, 3600):
                 now, found = time.perf_counter(), event["object"]
                 version = found["metadata"]["resourceVersion"]
@@ -161,9 +161,7 @@ def _config(folder: Path, kafka: str, kubeconfig: Path, port: int) -> Path:
 def _running(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     with (folder / f"{words[0]}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *words], stdout=log, stderr=log, cwd=folder, env=environment
-        )
+        process = subprocess.Popen([sys.executable, "-m", *words], stdout=log, stderr=log, cwd=folder, env=environment)
         try:
             yield process
         finally:
@@ -247,9 +245,7 @@ async def _compare(folder: Path, kafka: str, plane: ControlPlane) -> None:
         names = await _create_nodes(api)
         among = stack.enter_context(_ours(folder, kafka, plane.kubeconfig))
         _print_start(alone, among)
-        stack.enter_context(
-            _running(folder, "benchmarks.bareloop", kafka, "bare", str(plane.kubeconfig), _BARE)
-        )
+        stack.enter_context(_running(folder, "benchmarks.bareloop", kafka, "bare", str(plane.kubeconfig), _BARE))
         async with _watching(api) as cordons:
             course = _Course(kafka, cordons, iter(names))
             for contestant in _CONTESTANTS:

@@ -26,7 +26,6 @@ from pipeline.execute.recognition import Oddities, Recognition
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.rehearsal import Execution
 from pipeline.execute.replay import BEFORE_ALL_LOGS, Pause
-from pipeline.execute.rush import Rush
 from pipeline.match.matcher import Matcher
 from pipeline.settings import Settings
 from pipeline.sources.kafka.source import KafkaSource
@@ -95,8 +94,7 @@ def build(settings: Settings, pause: Pause, watch: Watch, stack: AsyncExitStack)
     for source in sources:
         stack.push_async_callback(source.close)
     FREE_STANDBYS.set_function(lambda: len(free(site.cluster.nodes(), settings.standby.label)))
-    rush = Rush()
-    recorder = Recorder(sink, site.store, announcing(settings, site, watch, stack), rush=rush)
+    recorder = Recorder(sink, site.store, announcing(settings, site, watch, stack))
     enricher = Enricher(site.cluster, matcher.catalogue, settings.enrich, site.newcomer)
     incidents = Incidents(settings.guards)
     policies.on_change(incidents.forget_skipped)
@@ -104,10 +102,10 @@ def build(settings: Settings, pause: Pause, watch: Watch, stack: AsyncExitStack)
     keep = DeadLetterFile(aside).put if aside else kept_nowhere
     recognition = Recognition(BootlessDecoder(settings.decode), matcher, enricher, WallClock(), keep)
     settle = settings.execute.settle
-    intake = Intake(recognition, policies, incidents, site.store, recorder, settings.guards, clock, settle, rush=rush)
+    intake = Intake(recognition, policies, incidents, site.store, recorder, settings.guards, clock, settle)
 
     def executing() -> Execution:
-        return executions(settings, site, stage, clock, policies, recorder, rush)
+        return executions(settings, site, stage, clock, policies, recorder)
 
     if isinstance(clock, ManualClock):
         present = datetime.now(UTC)

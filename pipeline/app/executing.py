@@ -20,7 +20,6 @@ from pipeline.execute.executor import Executor, Runners
 from pipeline.execute.policies import PolicyBook
 from pipeline.execute.recorder import Recorder
 from pipeline.execute.rehearsal import Drills, Execution, Rehearsal, SideBySide
-from pipeline.execute.rush import Rush
 from pipeline.execute.store import RescueStore
 from pipeline.execute.store_view import StoreView, acts, is_drill, is_rehearsed
 from pipeline.execute.succession import Succession
@@ -67,7 +66,6 @@ def executions(
     clock: Clock,
     policies: PolicyBook,
     recorder: Recorder,
-    rush: Rush,
 ) -> SideBySide:
     """Who executes rescues: on the cluster, on the *stage* what is rehearsed, on copies of their own the drills.
 
@@ -76,7 +74,7 @@ def executions(
 
     def executor(rescues: RescueStore, cluster: Cluster, rebooter: Rebooter) -> Executor:
         actions = runners(cluster, rebooter, policies, settings.standby, rescues, settings.guards)
-        return Executor(rescues, cluster, actions, recorder, settings.guards, clock, settings.execute, rush)
+        return Executor(rescues, cluster, actions, recorder, settings.guards, clock, settings.execute)
 
     def rehearsing(rescues: RescueStore, copy: Twin) -> Executor:
         return executor(rescues, copy, SimulatedRebooter(copy))

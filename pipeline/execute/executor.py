@@ -15,7 +15,6 @@ from pipeline.execute import progress
 from pipeline.execute.actions.port import Abandon, ActionRunner, Done, Fail, Intend, Outcome, Wait
 from pipeline.execute.admissions import Admissions
 from pipeline.execute.recorder import Recorder
-from pipeline.execute.rush import Rush
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.execute.store import RescueStore, update
 from pipeline.model.plan import ActionName
@@ -42,7 +41,6 @@ class Executor:
         guards: GuardSettings,
         clock: Clock,
         settings: ExecuteSettings | None = None,
-        rush: Rush | None = None,
     ) -> None:
         self._store = store
         self._nodes = nodes
@@ -51,7 +49,7 @@ class Executor:
         self._admissions = Admissions(store, nodes, guards, clock.now())
         self._clock = clock
         self._settings = settings or ExecuteSettings()
-        self._rush = rush or Rush()
+        self._rush = recorder.rush
         # Not before then, for reasons that need no place in the store: it is away, or a hold goes on unchanged.
         self._asleep: dict[str, datetime] = {}
         # Those that are being taken further, some of them since an earlier tick.

@@ -20,7 +20,6 @@ from pipeline.execute.policies import PolicyBook
 from pipeline.execute.reboots import LastReboots
 from pipeline.execute.recognition import Recognition
 from pipeline.execute.recorder import Recorder
-from pipeline.execute.rush import Rush
 from pipeline.execute.store import RescueStore
 from pipeline.model.fault import NodeFault
 from pipeline.model.guard import GuardState
@@ -49,7 +48,6 @@ class Intake:
         clock: Clock,
         settle: timedelta = timedelta(0),
         patience: Patience | None = None,
-        rush: Rush | None = None,
     ) -> None:
         """*settle* is how long a new rescue waits before anything but a cordon."""
         self._recognition = recognition
@@ -59,7 +57,7 @@ class Intake:
         self._reboots = LastReboots(store, incidents)
         self._guards = guards
         self._clock = clock
-        self._rush = rush or Rush()
+        self._rush = recorder.rush
         patience = patience or Patience()
         self._occurrences = Occurrences(store, policies, guards, patience)
         self._consequences = Consequences(store, recorder, clock, settle, patience)

@@ -31,14 +31,14 @@ class Recorder:
         store: RescueStore,
         watch: Callable[[Sequence[Record]], None] = _nobody_watches,
         patience: Patience | None = None,
-        rush: Rush | None = None,
     ) -> None:
         """*watch* is shown every record once it is safe."""
         self._sink = sink
         self._store = store
         self._watch = watch
         self._patience = patience or Patience()
-        self._rush = rush or Rush()
+        self.rush = Rush()
+        """Cordons on their way: how far records are written is saved when none is."""
         # Intake and executor may both be at one journal: whoever comes second finds it written.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -53,7 +53,7 @@ class Recorder:
             current = self._store.get(rescue.name) or rescue
             if current.recorded < len(current.journal):
                 await self.write(self._pending(current))
-                await self._rush.over()
+                await self.rush.over()
                 await self._patience.insist("save how far records are written", lambda: self._mark(current))
 
     async def try_journal(self, rescue: Rescue) -> bool:
