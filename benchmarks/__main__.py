@@ -15,19 +15,8 @@ from benchmarks import (
     storm,
 )
 
-for benchmark in (
-    match,
-    decode,
-    faults,
-    pipeline,
-    storm,
-    held,
-    backtest,
-    nodes,
-    kafka,
-    elasticsearch,
-    endtoend,
-    kubernetes,
-):
+_ALL = (match, decode, faults, pipeline, storm, held, backtest, nodes, kafka, elasticsearch, endtoend, kubernetes)
+
+for benchmark in _ALL:
     print(f"\n{benchmark.__name__.removeprefix('benchmarks.')}\n")
     benchmark.main()
