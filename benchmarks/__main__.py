@@ -1,7 +1,22 @@
 """All benchmarks, one after the other: `python -m benchmarks`."""
 
-from benchmarks import backtest, decode, elasticsearch, endtoend, faults, held, kafka, match, nodes, pipeline, storm
+from benchmarks import (
+    backtest,
+    decode,
+    elasticsearch,
+    endtoend,
+    faults,
+    held,
+    kafka,
+    kubernetes,
+    match,
+    nodes,
+    pipeline,
+    storm,
+)
 
-for benchmark in (match, decode, faults, pipeline, storm, held, backtest, nodes, kafka, elasticsearch, endtoend):
+_ALL = (match, decode, faults, pipeline, storm, held, backtest, nodes, kafka, elasticsearch, endtoend, kubernetes)
+
+for benchmark in _ALL:
     print(f"\n{benchmark.__name__.removeprefix('benchmarks.')}\n")
     benchmark.main()

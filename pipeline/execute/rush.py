@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
-LONGEST = timedelta(seconds=2)
+LONGEST = timedelta(seconds=5)
 """How long the rest waits at the most: a storm that never ends, or one call that hangs, keeps nothing back for long."""
 
 

@@ -12,7 +12,7 @@ from pipeline.decide.guards import GroupLimit, GuardSettings
 from pipeline.decide.incident import Incident
 from pipeline.model.guard import Verdict
 from pipeline.model.node import Node
-from pipeline.model.ownership import NEWCOMER
+from pipeline.model.ownership import CORDONED_BY, NEWCOMER
 from pipeline.model.rescue import HoldReason
 from tests.fakes.asking import begun, cordoned
 from tests.fakes.faults import NOON, node_fault, rescue
@@ -84,3 +84,12 @@ def test_a_rescue_is_told_again_of_a_fault_that_has_gone_on_for_half_a_window() 
     assert incident.outgrown(10 * MINUTE)
     incident.reported_at(2)
     assert not incident.outgrown(10 * MINUTE)
+
+
+def test_a_fleet_of_which_some_nodes_have_changed_is_counted_as_one_that_is_counted_anew() -> None:
+    before = {name: gpu_node(name) for name in ("kept", "cordoned", "gone")}
+    by_us = replace(before["cordoned"], unschedulable=True, annotations={CORDONED_BY: "rescue"})
+    after = {"kept": before["kept"], "cordoned": by_us, "new": gpu_node("new")}
+    changed, anew = Fleet(before).changed(("cordoned", "gone", "new"), after), Fleet(after)
+    assert (changed.gpu_nodes, changed.newcomers) == (anew.gpu_nodes, anew.newcomers)
+    assert changed.cordoned == anew.cordoned == {"cordoned": by_us}
