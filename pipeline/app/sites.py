@@ -72,7 +72,10 @@ def _kubernetes(settings: Settings, config: KubernetesClusterConfig, clock: Cloc
     cluster = KubernetesCluster(api, clock, needs(settings, config))
     store = KubernetesStore(settings.store, api, config.namespace)
     rebooter = open_rebooter(settings.rebooter, api, clock)
-    lease = Lease(api, config.namespace, settings.lease)
+    # With connections of its own: a renewal that queues behind a burst of other calls comes too late.
+    apart = open_api(config)
+    stack.push_async_callback(apart.close)
+    lease = Lease(apart, config.namespace, settings.lease)
     announcer = KubeAnnouncer(api, settings.events.namespace or config.namespace)
     beside = [cluster.run, store.run]
     lacks: dict[str, Lack] = {

@@ -6,7 +6,8 @@ are camelCase, but for those of labels, memos and details, which are data. `stat
 a resource has a status of its own.
 
 The evidence that records are made of (the rules and guards of a plan, what was planned at an entry, the members) is
-JSON text: an API server takes three times as long over an object with hundreds of fields as over one with a few.
+JSON text: an API server takes longer over an object with hundreds of fields than over one with a few, and people read
+the journal, where each entry stays an object.
 """
 
 import re
