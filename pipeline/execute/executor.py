@@ -67,7 +67,7 @@ class Executor:
         begun = [
             asyncio.create_task(self._advance(rescue.name), name=rescue.name)
             for rescue in self._store.unfinished()
-            if rescue.name not in self._advancing and self._due(rescue) <= now
+            if rescue.name not in self._advancing and (self._due(rescue) <= now or self._seems_taken_back(rescue))
         ]
         self._advancing.update((task.get_name(), task) for task in begun)
         await self._wait(begun, longest)
@@ -155,9 +155,11 @@ class Executor:
         if not _cordons(rescue) and not await self._recorder.try_journal(rescue) and rescue.status.ended:
             self._sleep(name, self._settings.retry_first)
         rescue = self._store.get(name)
-        if rescue is None or rescue.status.ended or rescue.due > self._clock.now():
+        if rescue is None or rescue.status.ended:
             return False
         try:
+            if rescue.due > self._clock.now():
+                return self._seems_taken_back(rescue) and await self._taken_back(name)
             await self._transition(rescue)
         except NotFoundError:
             return False
@@ -189,11 +191,21 @@ class Executor:
             if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
 
-    async def _taken_back(self, name: str) -> bool:
-        """Give up a held rescue whose node somebody has uncordoned; return whether that is so.
+    def _seems_taken_back(self, rescue: Rescue) -> bool:
+        """Whether a rescue waits for the time of its next step, and the cache shows its node schedulable."""
+        index = rescue.current
+        waits = index is not None and rescue.steps[index].started is None and rescue.withdrawn is None
+        if not waits or rescue.plan.actions[index or 0].name in _GENTLE or rescue.name in self._asleep:
+            return False
+        node = self._nodes.nodes().get(rescue.node)
+        done = ((action.name, step.status) for action, step in zip(rescue.plan.actions, rescue.steps, strict=True))
+        return node is not None and not node.unschedulable and _CORDONED in done
 
-        Its next step would see it, but may be held for hours. The cache says only when to look: the cordon, which is
-        done, asks the server, as after any crash, and gives the node back.
+    async def _taken_back(self, name: str) -> bool:
+        """Give up a rescue that waits and whose node somebody has uncordoned; return whether that is so.
+
+        Its next step would see it, but may be hours away. The cache says only when to look: the cordon, which is done,
+        asks the server, as after any crash, and gives the node back.
         """
         rescue = self._store.get(name)
         node = self._nodes.nodes().get(rescue.node) if rescue is not None else None
