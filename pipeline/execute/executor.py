@@ -24,6 +24,7 @@ _log = structlog.get_logger()
 _TRANSITIONS_PER_TICK = 50
 _GENTLE = (ActionName.UNCORDON,)
 _CORDONED = (ActionName.CORDON, Status.SUCCEEDED)
+_SHOWN_AFTER = timedelta(seconds=1)
 _ROUNDS_SINCE = datetime(1970, 1, 1, tzinfo=UTC)
 
 Runners = Mapping[ActionName, ActionRunner[Any]]
@@ -70,7 +71,7 @@ class Executor:
         begun = [
             asyncio.create_task(self._advance(rescue.name), name=rescue.name)
             for rescue in self._store.unfinished()
-            if rescue.name not in self._advancing and self._due(rescue) <= now
+            if rescue.name not in self._advancing and (self._due(rescue) <= now or self._seems_taken_back(rescue))
         ]
         self._advancing.update((task.get_name(), task) for task in begun)
         await self._wait(begun, longest)
@@ -165,13 +166,15 @@ class Executor:
             if not await self._recorder.try_journal(rescue) and rescue.status.ended:
                 self._sleep(name, self._settings.retry_first)
             rescue = self._store.get(name)
-        if rescue is None or self._rests(rescue):
+        if rescue is None or (self._rests(rescue) and not self._seems_taken_back(rescue)):
             return False
         try:
             if rescue.begun and name not in self._known:
                 # A cache that is behind may show a cordon to be done that whoever led before has done and lifted.
                 await self._store.fetch(name)
                 self._known.add(name)
+            elif self._rests(rescue):
+                return await self._taken_back(name)
             elif _cordons(rescue):
                 await self._cordon(rescue)
             else:
@@ -226,11 +229,24 @@ class Executor:
             if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
 
-    async def _taken_back(self, name: str) -> bool:
-        """Give up a held rescue whose node somebody has uncordoned; return whether that is so.
+    def _seems_taken_back(self, rescue: Rescue) -> bool:
+        """Whether a rescue waits for the time of its next step, and the cache shows its node schedulable.
 
-        Its next step would see it, but may be held for hours. The cache says only when to look: the cordon, which is
-        done, asks the server, as after any crash, and gives the node back.
+        Just after the cordon the cache may not show it yet.
+        """
+        index = rescue.current
+        if index is None or rescue.steps[index].started is not None or rescue.withdrawn or rescue.name in self._asleep:
+            return False
+        node, ended = self._nodes.nodes().get(rescue.node), _cordoned_at(rescue)
+        if node is None or node.unschedulable or ended is None or rescue.plan.actions[index].name in _GENTLE:
+            return False
+        return self._clock.now() >= ended + _SHOWN_AFTER
+
+    async def _taken_back(self, name: str) -> bool:
+        """Give up a rescue that waits and whose node somebody has uncordoned; return whether that is so.
+
+        Its next step would see it, but may be hours away. The cache says only when to look: the cordon, which is done,
+        asks the server, as after any crash, and gives the node back.
         """
         rescue = self._store.get(name)
         node = self._nodes.nodes().get(rescue.node) if rescue is not None else None
@@ -287,6 +303,11 @@ class Executor:
             return progress.failed(rescue, index, now, FailReason.ATTEMPTS_EXHAUSTED, message)
         doubled = self._settings.retry_first * 2 ** min(attempts - 1, 10)
         return progress.retrying(rescue, index, now + (error.delay or min(doubled, self._settings.retry_longest)))
+
+
+def _cordoned_at(rescue: Rescue) -> datetime | None:
+    steps = zip(rescue.plan.actions, rescue.steps, strict=True)
+    return next((step.ended for action, step in steps if (action.name, step.status) == _CORDONED), None)
 
 
 def _deleted(rescue: Rescue, now: datetime) -> Rescue:

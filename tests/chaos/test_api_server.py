@@ -20,6 +20,8 @@ from tests.services.kube.waiting import until
 
 NODES = 20
 RATE = 0.15
+OF_WATCHES = 0.7
+"""They are few."""
 LIMIT = 150.0
 _ANY = (Trouble.BUSY, Trouble.BROKEN, Trouble.SILENT, Trouble.CUT)
 _MADE = (Trouble.LOST, Trouble.UNHEARD)
@@ -35,7 +37,7 @@ class Mischief:
 
     async def asked(self, call: Call) -> Trouble | None:
         self.calls += 1
-        if self._chance.random() >= RATE:
+        if self._chance.random() >= (OF_WATCHES if call.watch else RATE):
             return None
         trouble = self._chance.choice(_possible(call))
         self.done[trouble] += 1
@@ -47,7 +49,7 @@ class Mischief:
 
 def _possible(call: Call) -> Sequence[Trouble]:
     if call.watch:
-        return (*_ANY, Trouble.EXPIRED, Trouble.DROPPED)
+        return (Trouble.BUSY, Trouble.BROKEN, Trouble.CUT, Trouble.EXPIRED, Trouble.DROPPED)
     if call.method == "GET":
         return _ANY
     # A create conflicts with nothing.

@@ -24,7 +24,7 @@ from tests.services.kube.waiting import until
 NAME = "chaos-leader"
 PAIRS = 6
 LEAST = 15
-"""Writes of a rescue: create, the start and the end of four steps, the intent of the reboot, ..."""
+"""Writes of a rescue: its creation, two saves for each step, how far it is recorded, those to node and pods."""
 LIMIT = 60.0
 
 
@@ -35,7 +35,7 @@ class When(StrEnum):
     AFTER = "after the write is made, before its answer"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Moment:
     """The write of a rescue at which its leader is killed."""
 
@@ -43,42 +43,55 @@ class Moment:
     when: When
 
 
-class Killer:
-    """Counts what a replica writes about one node, and kills it at the moment: `hit` is that write then."""
+class Aim:
+    """The moment that is waited for, over the writes of both: on a busy machine the lease may change hands before it.
 
-    def __init__(self, replica: KubeReplica) -> None:
-        self._replica = replica
-        self._node = ""
-        self._moment: Moment | None = None
+    `hit` is the write at which somebody was killed.
+    """
+
+    def __init__(self, node: str = "", moment: Moment | None = None) -> None:
+        self._node = node
+        self._moment = moment
         self._writes = 0
         self._fatal: Call | None = None
         self.hit: Call | None = None
 
-    def aim(self, node: str, moment: Moment) -> None:
-        """Wait for that moment of the rescue of that node."""
-        self._node, self._moment, self._writes = node, moment, 0
-        self._fatal = self.hit = None
+    def counts(self, call: Call) -> bool:
+        """Count a call, and return whether its arrival is the moment."""
+        if self._moment is None or not _is_about(call, self._node):
+            return False
+        self._writes += 1
+        if self._writes != self._moment.write:
+            return False
+        self._fatal = call
+        return self._moment.when is When.BEFORE
+
+    def is_fatal(self, call: Call) -> bool:
+        """Whether that call, now that it is done, is the moment."""
+        return call is self._fatal and self.hit is None
+
+
+class Killer:
+    """Kills a replica at the moment that its pair aims at."""
+
+    def __init__(self, replica: KubeReplica) -> None:
+        self._replica = replica
+        self.aim = Aim()
 
     async def asked(self, call: Call) -> Trouble | None:
         """Kill before it arrives, if that is the moment."""
-        if self._moment is None or not _is_about(call, self._node):
-            return None
-        self._writes += 1
-        if self._writes != self._moment.write:
-            return None
-        self._fatal = call
-        if self._moment.when is When.AFTER:
+        if not self.aim.counts(call):
             return None
         self._shoot(call)
         return Trouble.CUT
 
     async def answered(self, call: Call) -> None:
         """Kill now that it is done, if that is the moment."""
-        if call is self._fatal:
+        if self.aim.is_fatal(call):
             self._shoot(call)
 
     def _shoot(self, call: Call) -> None:
-        self._moment, self.hit = None, call
+        self.aim.hit = call
         self._replica.kill()
 
 
@@ -103,38 +116,51 @@ class Pair:
         self._api = api
         self._lease = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/gpu-rescue"
         self._leader, self._heir = leader, heir
+        self._dead: set[str] = set()
         self.outcome = outcome
 
     async def leads(self) -> None:
-        """Return when the leader does."""
+        """Return when one of the living leads: that is the leader from now on."""
 
-        async def holds() -> bool:
-            try:
-                found = await self._api.get(self._lease)
-            except NotFoundError:
+        async def lives() -> bool:
+            holder = await self._holder()
+            if not holder or holder in self._dead:
                 return False
-            return bool(found["spec"]["holderIdentity"].startswith(f"{self._leader.replica.name}_"))
+            if not holder.startswith(self._leader.replica.name):
+                self._leader, self._heir = self._heir, self._leader
+            return True
 
-        await until(holds, LIMIT)
+        await until(lives, LIMIT)
+
+    async def _holder(self) -> str:
+        try:
+            found = await self._api.get(self._lease)
+        except NotFoundError:
+            return ""
+        return str(found["spec"]["holderIdentity"])
 
     async def strike(self, node: str, moment: Moment) -> Call | None:
-        """Let a node fall; return the write at which the leader was killed, None if the rescue was over before it."""
+        """Let a node fall; return the write at which who made it was killed, None if the rescue was over before it."""
         await self.leads()
         await self._heir.replica.ready()
-        killer, line = self._leader.killer, fault(node)
-        killer.aim(node, moment)
+        aim, line = Aim(node, moment), fault(node)
+        self._leader.killer.aim = self._heir.killer.aim = aim
         self._leader.replica.tell(line)
 
         async def hit_or_over() -> bool:
-            return killer.hit is not None or self.outcome.is_over(node)
+            return aim.hit is not None or self.outcome.is_over(node)
 
         await until(hit_or_over, LIMIT)
-        if killer.hit is not None:
-            # What was not acknowledged is delivered again, and perhaps what was.
-            self._heir.replica.tell(line)
-            self._leader.replica.start()
+        if aim.hit is None:
+            return None
+        if not self._leader.replica.alive():
             self._leader, self._heir = self._heir, self._leader
-        return killer.hit
+        if (holder := await self._holder()).startswith(self._heir.replica.name):
+            self._dead.add(holder)
+        # What was not acknowledged is delivered again, and perhaps what was.
+        self._leader.replica.tell(line)
+        self._heir.replica.start()
+        return aim.hit
 
 
 def place(plane: ControlPlane, folder: Path, namespace: str) -> Place:
@@ -193,6 +219,6 @@ async def test_another_replica_finishes_the_rescue_at_whichever_write_the_leader
     async with asyncio.TaskGroup() as tasks:
         for number in range(PAIRS):
             tasks.create_task(strike(number))
-    for moment, hit in sorted(hits.items()):
+    for moment, hit in hits.items():
         print(f"killed at write {moment.write}, {moment.when}: {hit}")
     assert len(hits) >= 2 * LEAST

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -82,6 +82,7 @@ class Proxy:
         self._plane = plane
         self._meddler = meddler
         self._port = free_port()
+        self._handling: set[asyncio.Task[Any]] = set()
         self.kubeconfig = kubeconfig
         write_kubeconfig(kubeconfig, f"http://127.0.0.1:{self._port}", plane.authority, plane.token)
 
@@ -93,15 +94,27 @@ class Proxy:
         async with aiohttp.ClientSession(self._plane.url, connector=connector, auto_decompress=False) as self._session:
             application = web.Application(client_max_size=_LARGEST)
             application.router.add_route("*", "/{path:.*}", self._handle)
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+            # What has begun goes on when the client is gone: it may be dead, and the API server does what it is told.
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             try:
                 await web.TCPSite(runner, "127.0.0.1", self._port).start()
                 yield
             finally:
+                for task in self._handling:
+                    task.cancel()
                 await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._handling.add(task)
+        try:
+            return await self._answer(request)
+        finally:
+            self._handling.discard(task)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         call = Call(request.method, request.path, "watch" in request.query, await request.read())
         trouble = await self._meddler.asked(call)
         match trouble:

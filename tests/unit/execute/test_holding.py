@@ -218,6 +218,31 @@ async def test_a_person_who_uncordons_a_node_that_is_held_cancels_its_rescue_and
     assert [world.rescue(f"r-{number}").status for number in (2, 3, 4)] == [Status.HELD] * 3
 
 
+async def test_a_person_who_uncordons_a_node_that_waits_for_its_reboot_cancels_the_rescue_at_once() -> None:
+    world = World()
+    await world.store.create(rescue(plan=plan(Cordon(), Drain(), Reboot(waittime=20 * MINUTE), Uncordon())))
+    await world.run(until=NOON + MINUTE)
+    assert (world.rescue().status, world.rescue().due) == (Status.RUNNING, NOON + 20 * MINUTE)
+    world.cluster.uncordon_by_hand("gpu-1")
+    await world.executor.tick()
+    given_up, node = world.rescue(), world.cluster.nodes()["gpu-1"]
+    assert (given_up.status, given_up.reason) == (Status.CANCELLED, CancelReason.UNCORDONED)
+    assert (node.unschedulable, dict(node.annotations)) == (False, {})
+    assert world.actions[-1] == "rescue-cancelled"
+
+
+async def test_a_cache_that_is_behind_takes_no_node_from_a_rescue_that_waits_for_its_reboot() -> None:
+    world = World()
+    assert not world.cluster.nodes()["gpu-1"].unschedulable
+    world.cluster.troubles.cache_lags = True
+    await world.store.create(rescue(plan=plan(Cordon(), Drain(), Reboot(waittime=20 * MINUTE), Uncordon())))
+    await world.run(until=NOON + MINUTE)
+    assert not world.cluster.nodes()["gpu-1"].unschedulable
+    await world.executor.tick()
+    assert world.rescue().status is Status.RUNNING
+    assert (await world.cluster.get_node("gpu-1")).unschedulable
+
+
 async def test_a_cache_that_is_behind_takes_no_node_from_a_held_rescue() -> None:
     world = _domain(4, max_nodes=4)
     await _with_faults(world, 1, 2, 3, 4)
