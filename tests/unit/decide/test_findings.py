@@ -87,6 +87,11 @@ def _unreachable(policies: PolicySet) -> dict[str, list[str]]:
             id="a rule for every node above one for some",
         ),
         pytest.param(
+            ["{priority: 9, %s}", "{priority: 8, %s}", "{priority: 7, nodeSelector: {labels: {a: b}}, %s}"],
+            "Rule 2 is never met: rule 0 comes first for all that it names.",
+            id="a rule below two for every node, each of which is enough",
+        ),
+        pytest.param(
             ["{priority: 9, nodeSelector: {labels: {a: b}}, %s}", "{priority: 8, %s}"],
             None,
             id="a rule for some nodes above one for every node",
@@ -103,6 +108,11 @@ def _unreachable(policies: PolicySet) -> dict[str, list[str]]:
             ],
             "Rule 1 is never met",
             id="any of two labels above both of two, one of which is the same",
+        ),
+        pytest.param(
+            ["{priority: 9, nodeSelector: {labels: {a: b}}, %s}", "{priority: 8, nodeSelector: {labels: {a: b}}, %s}"],
+            "Rule 1 is never met",
+            id="one selector twice",
         ),
         pytest.param(
             [
@@ -133,13 +143,14 @@ def _unreachable(policies: PolicySet) -> dict[str, list[str]]:
 def test_a_rule_that_is_never_met_is_found(rules: list[str], told: str | None) -> None:
     found = _unreachable(_policies(*(rule % RULE for rule in rules)))
     assert [*found] == ([] if told is None else ["p"])
-    assert told is None or told in found["p"][0]
+    assert told is None or told in found["p"][-1]
 
 
 def test_the_rule_of_another_policy_is_named_with_it() -> None:
     above = '{priority: 9, errorCode: ["62"], actions: [{name: cordon}]}'
-    found = _unreachable(_policies(above.replace("9", "8"), b=above))
-    assert found == {"p": ["Rule 0 is never met: rule 0 of policy b comes first for all that it names."]}
+    assert find(_policies(above.replace("9", "8"), b=above)).unreachable == {
+        ("RescuePolicy", "p"): ["Rule 0 is never met: rule 0 of policy b comes first for all that it names."]
+    }
 
 
 def test_the_second_global_rule_of_all_policies_is_never_met() -> None:
@@ -149,6 +160,13 @@ def test_the_second_global_rule_of_all_policies_is_never_met() -> None:
 
 def test_nobody_is_told_of_the_built_in_rule() -> None:
     assert not _unreachable(_policies("{priority: 9, actions: [{name: cordon}], nodeSelector: {labels: {a: b}}}"))
+
+
+def test_ties_are_told_of_the_policies_that_have_them() -> None:
+    rule = '{priority: 9, errorCode: ["62"], actions: [{name: cordon}]}'
+    policies = _policies(rule, b=rule)
+    assert find(policies).ties == {("RescuePolicy", name): told for name, told in policies.ties().items()}
+    assert [*find(policies).ties] == [("RescuePolicy", "b"), ("RescuePolicy", "p")]
 
 
 STANDBY = """
@@ -169,4 +187,7 @@ def test_the_labels_of_warm_standby_policies_are_looked_for_as_well() -> None:
     policies = read_policies(parse_documents(STANDBY, "w.yaml"))
     assert unknown_labels(policies, [{"a": "b"}]) == {
         ("WarmStandbyPolicy", "w"): ["Match 0 (targetNode) asks for a=c, which no node carries today."]
+    }
+    assert unknown_labels(policies, [{"a": "c"}]) == {
+        ("WarmStandbyPolicy", "w"): ["Match 0 (originNode) asks for a=b, which no node carries today."]
     }

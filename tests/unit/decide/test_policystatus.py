@@ -63,6 +63,11 @@ def test_the_time_of_the_transition_is_that_of_the_change() -> None:
     assert later["conditions"][0]["lastTransitionTime"] > first["conditions"][0]["lastTransitionTime"]
 
 
+def test_a_status_without_conditions_has_been_in_none_before() -> None:
+    first = policy_status(_manifest(), Reading(), NOTHING, NOON)
+    assert policy_status(_manifest({"ties": []}), Reading(), NOTHING, NOON) == first
+
+
 def test_a_standby_policy_has_no_rules_to_be_told_of() -> None:
     status = policy_status(_manifest(kind="WarmStandbyPolicy"), Reading(), NOTHING, NOON)
     assert status.keys() == {"unknownLabels", "conditions"}

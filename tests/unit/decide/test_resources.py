@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.decide.resources import read_resources
+from pipeline.decide.resources import read_resources, without_status
 from tests.fakes.policies import JudgedPolicy, judged_policies, params
 
 
@@ -50,7 +50,32 @@ def test_every_problem_of_a_policy_is_told_with_its_place() -> None:
     assert "; spec.rules.1.actions.1: Failures to meet preconditions: cordon is asked for twice" in refusal
 
 
+def test_a_problem_is_told_with_its_remedy_where_it_has_one() -> None:
+    wrong = _policy("wrong", [{"prio": 1, "priority": -1, "actions": [{"name": "cordon"}]}])
+    assert read_resources([wrong])[1].refused == {
+        ("RescuePolicy", "wrong"): "spec.rules.0.priority: Input should be greater than or equal to 0; "
+        "unknown key 'spec.rules.0.prio' (did you mean 'priority'?)"
+    }
+    assert read_resources([{}])[1].refused == {
+        ("", ""): "is not a policy: it has no kind (the kinds are RescuePolicy and WarmStandbyPolicy)"
+    }
+
+
 def test_the_good_rules_of_a_wrong_policy_do_not_act_without_the_others() -> None:
     wrong = _policy("wrong", [{"errorCode": ["62"], "actions": [{"name": "cordon"}]}, {"actions": []}])
     policies, _ = read_resources([wrong])
     assert [rule.policy for rule in policies.rules] == ["(built-in)"]
+
+
+def test_what_decides_of_a_resource_is_its_spec_and_what_it_is() -> None:
+    policy = _policy("p", [{"actions": [{"name": "cordon"}]}], 3)
+    assert without_status([{**policy, "status": {"ties": []}}, {}]) == [
+        {
+            "kind": "RescuePolicy",
+            "apiVersion": "rescue.ksyun.com/v1",
+            "name": "p",
+            "generation": 3,
+            "spec": {"rules": [{"actions": [{"name": "cordon"}]}]},
+        },
+        {"kind": None, "apiVersion": None, "name": None, "generation": None, "spec": None},
+    ]
