@@ -235,7 +235,9 @@ class Executor:
         Just after the cordon the cache may not show it yet.
         """
         index = rescue.current
-        if index is None or rescue.steps[index].started is not None or rescue.withdrawn or rescue.name in self._asleep:
+        if rescue.status.ended or rescue.withdrawn or rescue.name in self._asleep:
+            return False
+        if index is None or rescue.steps[index].started is not None:
             return False
         node, ended = self._nodes.nodes().get(rescue.node), _cordoned_at(rescue)
         if node is None or node.unschedulable or ended is None or rescue.plan.actions[index].name in _GENTLE:
