@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.execute.actions.port import Done, Outcome
 from pipeline.execute.actions.uncordon import UncordonRunner
+from pipeline.execute.executor import Executor
 from pipeline.model.guard import Guard
 from pipeline.model.node import Node, NodePatch, Taint
 from pipeline.model.ownership import CORDONED_BY, IGNORE, UNDER_RESCUE
@@ -78,6 +79,8 @@ def _opt_out(world: World) -> None:
 
 def _runners_do_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.execute.actions.reboot.taken_back", lambda *_: False)
+    # Nor does the executor look while the rescue waits.
+    monkeypatch.setattr(Executor, "_seems_taken_back", lambda *_: False)
 
 
 def _nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
