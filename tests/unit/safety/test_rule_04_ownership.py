@@ -77,7 +77,8 @@ def _opt_out(world: World) -> None:
 
 
 def _runners_do_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.execute.actions.reboot.taken_back", lambda *_: False)
+    for runner in ("cordon", "reboot"):
+        monkeypatch.setattr(f"pipeline.execute.actions.{runner}.taken_back", lambda *_: False)
 
 
 def _nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
