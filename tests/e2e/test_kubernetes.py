@@ -101,10 +101,6 @@ async def is_cordoned(people: People) -> bool:
     return await people.node_status() == "Ready,SchedulingDisabled"
 
 
-async def is_back(people: People) -> bool:
-    return await people.node_status() == "Ready"
-
-
 async def waits_to_reboot(people: People) -> bool:
     return (await people.rescue()).get("STEP") == "reboot"
 
@@ -148,14 +144,10 @@ async def test_the_seeds_line_is_told_the_node_cordoned_drained_rebooted_and_put
     assert {record["host"]["name"] for record in pipeline.records} == {people.node}
 
 
-async def test_a_rescue_whose_node_a_person_uncordons_is_cancelled(
-    people: People, pipeline: KubeReplica, rescue_api: KubeApi, namespace: str
-) -> None:
-    # A drain that waits for this pod: nobody would bring it back.
-    await create_pod(rescue_api, namespace, "by-hand", people.node)
-    await people.apply("79", [CORDON, {"name": "drain", "attribute": {"waittime": "20min"}}])
+async def test_a_rescue_whose_node_a_person_uncordons_is_cancelled(people: People, pipeline: KubeReplica) -> None:
+    await people.apply("79", WAITING)
     pipeline.tell(fault(people.node))
-    await people.sees(is_cordoned)
+    await people.sees(waits_to_reboot)
     await people.kubectl("uncordon", people.node)
 
     async def see_it_cancelled(people: People) -> bool:
