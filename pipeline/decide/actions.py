@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pipeline.decide.namespaces import NamespaceSpec, check
+from pipeline.decide.namespaces import NamespaceSpec, check, entries
 from pipeline.decide.nodeselector import text
 from pipeline.documents import Strict
 from pipeline.durations import Duration, format_duration
@@ -77,8 +77,10 @@ class DrainAttributes(Strict):
         description="Whether pods with an emptyDir are evicted too; nearly every training pod mounts /dev/shm as one.",
     )
     force: Flag = Field("false", description="Whether pods that no controller would bring back are evicted too.")
-    namespaces: list[NamespaceSpec] = Field(
-        [], description="Namespaces whose pods leave otherwise; the first that matches counts. Others are evicted."
+    namespaces: Annotated[list[NamespaceSpec], BeforeValidator(entries, json_schema_input_type=str)] = Field(
+        [],
+        description="Namespaces whose pods leave otherwise, as NAME=MODE with commas between them; the first that "
+        "matches counts, pods of others are evicted. Modes: evict, waitForCompletion, deleteAfter:TIME.",
     )
     gpu_pods_only: Flag = Field(
         "false",

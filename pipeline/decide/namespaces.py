@@ -1,10 +1,9 @@
 """A drain's `namespaces`: how the pods of some namespaces leave a node, where eviction is not what is wanted.
 
-    namespaces:
-    - {name: "training-*", mode: waitForCompletion}
-    - {name: notebooks, mode: deleteAfter, after: 30min}
+    namespaces: "training-*=waitForCompletion, notebooks=deleteAfter:30min"
 
-The first entry that matches counts, and pods of namespaces that none matches are evicted.
+Text, as every attribute is, for a resource and for the decision API alike. The first entry that matches counts, and
+pods of namespaces that none matches are evicted.
 """
 
 import re
@@ -18,6 +17,10 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.documents import Strict
 from pipeline.durations import Duration, format_duration
 from pipeline.model.plan import NamespaceMode, NamespaceRule
+
+_EXAMPLE = '"training-*=waitForCompletion, notebooks=deleteAfter:30min"'
+LONGEST = 128
+"""Characters: what rules of the resource may cost the API server leaves no room for more."""
 
 _NAME = re.compile(r"[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?", re.ASCII)
 
@@ -52,15 +55,33 @@ class NamespaceSpec(Strict):
     @model_validator(mode="after")
     def _goes_with_its_mode(self) -> "NamespaceSpec":
         if self.mode is NamespaceMode.DELETE_AFTER and self.after is None:
-            raise ValueError("deleteAfter needs `after`, the time, like 30min")
+            raise ValueError("deleteAfter needs a time, like deleteAfter:30min")
         if self.mode is not NamespaceMode.DELETE_AFTER and self.after is not None:
-            raise ValueError(f"`after` goes with deleteAfter; {self.mode} takes none")
+            raise ValueError(f"a time goes with deleteAfter; {self.mode} takes none")
         return self
 
     @property
     def rule(self) -> NamespaceRule:
         """The rule of the plan."""
         return NamespaceRule(self.name, self.mode, self.after)
+
+
+def entries(written: object) -> object:
+    """Take the text of the attribute apart; raise ValueError for what is none."""
+    if not isinstance(written, str):
+        raise ValueError(f"is no text; write it in quotes, like {_EXAMPLE}")  # noqa: TRY004 - pydantic wants it so
+    if len(written) > LONGEST:
+        raise ValueError(f"has {len(written)} characters, and may have {LONGEST}; name several by one pattern with *")
+    return [_entry(part) for part in written.split(",")]
+
+
+def _entry(part: str) -> dict[str, str]:
+    name, sign, mode = part.partition("=")
+    if not sign:
+        raise ValueError(f"{part.strip()!r} is not NAME=MODE; write it like {_EXAMPLE}")
+    mode, colon, after = mode.partition(":")
+    found = {"name": name.strip(), "mode": mode.strip()}
+    return {**found, "after": after.strip()} if colon else found
 
 
 def check(rules: Sequence[NamespaceSpec], waittime: timedelta) -> None:

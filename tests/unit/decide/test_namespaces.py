@@ -27,12 +27,12 @@ NO_NAME = "{} is no name of a namespace, nor one with * for any text; write it l
         pytest.param({"name": "a.b", "mode": "evict"}, NO_NAME.format("'a.b'"), id="a dot"),
         pytest.param({"name": "a" * 64, "mode": "evict"}, NO_NAME.format(repr("a" * 64)), id="too long a name"),
         pytest.param(
-            {"name": "a", "mode": "deleteAfter"}, "deleteAfter needs `after`, the time, like 30min", id="none"
+            {"name": "a", "mode": "deleteAfter"}, "deleteAfter needs a time, like deleteAfter:30min", id="none"
         ),
         pytest.param({"name": "a", "mode": "deleteAfter", "after": "0s"}, "must be more than 0s", id="no time"),
         pytest.param(
             {"name": "a", "mode": "waitForCompletion", "after": "1s"},
-            "`after` goes with deleteAfter; waitForCompletion takes none",
+            "a time goes with deleteAfter; waitForCompletion takes none",
             id="a time to wait",
         ),
     ],
@@ -42,34 +42,43 @@ def test_an_entry_is_refused(written: dict[str, str], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("text", "told"),
     [
         pytest.param(
-            [{"name": "b", "mode": "evict"}, {"name": "a*", "mode": "evict"}, {"name": "ab", "mode": "evict"}],
+            "b=evict,a*=evict,ab=evict",
             "namespaces: ab is never reached, because a* stands before it",
             id="a name behind a wider one",
         ),
         pytest.param(
-            [{"name": "a", "mode": "evict"}, {"name": "a", "mode": "waitForCompletion"}],
-            "namespaces: a is never reached, because a stands before it",
-            id="a name twice",
+            "a=evict, a=waitForCompletion", "namespaces: a is never reached, because a stands before it", id="twice"
         ),
         pytest.param(
-            [{"name": "a", "mode": "evict"}, {"name": "b", "mode": "deleteAfter", "after": "5min"}],
+            "a=evict, b=deleteAfter:5min",
             "namespaces: b: after 5min is never reached, waittime is 5min",
             id="a time as long as the waittime",
         ),
+        pytest.param(
+            "a=evict, ",
+            "'' is not NAME=MODE; write it like \"training-*=waitForCompletion, notebooks=deleteAfter:30min\"",
+            id="a comma at the end",
+        ),
+        pytest.param(
+            f"{'a' * 61}=evict,{'b' * 55}=evict",
+            "has 129 characters, and may have 128; name several by one pattern with *",
+            id="too long a text",
+        ),
+        pytest.param(
+            [{"name": "a", "mode": "evict"}],
+            'is no text; write it in quotes, like "training-*=waitForCompletion, notebooks=deleteAfter:30min"',
+            id="a list",
+        ),
     ],
 )
-def test_entries_are_refused_of_which_one_could_never_count(entries: list[dict[str, str]], told: str) -> None:
-    assert _told(DrainAttributes, {"waittime": "5min", "namespaces": entries}) == [told]
+def test_text_is_refused(text: object, told: str) -> None:
+    assert _told(DrainAttributes, {"waittime": "5min", "namespaces": text}) == [told]
 
 
 def test_entries_that_just_count_are_taken() -> None:
-    entries = [
-        {"name": "a" * 63, "mode": "evict"},
-        {"name": "ab", "mode": "evict"},
-        {"name": "a*", "mode": "waitForCompletion"},
-        {"name": "*", "mode": "deleteAfter", "after": "299s"},
-    ]
-    assert len(DrainAttributes.model_validate({"waittime": "5min", "namespaces": entries}).namespaces) == 4
+    text = f"{'a' * 63}=evict,    ab =evict,\na*= waitForCompletion , *=deleteAfter: 299s"
+    assert len(text) == 128
+    assert len(DrainAttributes.model_validate({"waittime": "5min", "namespaces": text}).namespaces) == 4

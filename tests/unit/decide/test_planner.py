@@ -124,11 +124,7 @@ def test_a_precondition_is_not_met(entries: list[ActionSpec], problems: list[tup
             entry(
                 "drain",
                 gpuPodsOnly="true",
-                namespaces=[
-                    {"name": "kube-system", "mode": "evict"},
-                    {"name": "training-*", "mode": "waitForCompletion"},
-                    {"name": "*", "mode": "deleteAfter", "after": "19min"},
-                ],
+                namespaces="kube-system=evict, training-*=waitForCompletion, *=deleteAfter:19min",
             ),
             Drain(
                 namespaces=(
@@ -154,10 +150,6 @@ def test_an_entry_means(given_entry: ActionSpec, action: Action) -> None:
     assert given_entry.action == action
 
 
-def _by(*namespaces: dict[str, str]) -> dict[str, object]:
-    return {"namespaces": list(namespaces)}
-
-
 @pytest.mark.parametrize(
     ("name", "attribute", "told"),
     [
@@ -170,10 +162,10 @@ def _by(*namespaces: dict[str, str]) -> dict[str, object]:
         pytest.param("drain", {"onTimeout": "give-up"}, "'fail', 'force' or 'continue'", id="no onTimeout"),
         pytest.param("drain", {"force": True}, 'put it in quotes: "true"', id="a flag that is no text"),
         pytest.param("drain", {"gpuPodsOnly": True}, 'put it in quotes: "true"', id="another flag that is no text"),
-        pytest.param("drain", {"namespaces": {"x": "evict"}}, "valid list", id="namespaces that are no list"),
-        pytest.param("drain", _by({"name": "x"}), "Field required", id="no mode"),
-        pytest.param("drain", _by({"name": "x", "mode": "wait"}), "'waitForCompletion'", id="an unknown mode"),
-        pytest.param("drain", _by({"name": "X", "mode": "evict"}), "like training-*", id="no name of a namespace"),
+        pytest.param("drain", {"namespaces": {"x": "evict"}}, "is no text", id="namespaces that are no text"),
+        pytest.param("drain", {"namespaces": "x"}, "is not NAME=MODE", id="no mode"),
+        pytest.param("drain", {"namespaces": "x=wait"}, "'waitForCompletion'", id="an unknown mode"),
+        pytest.param("drain", {"namespaces": "X=evict"}, "like training-*", id="no name of a namespace"),
         pytest.param("reboot", {"unCordon": "yes"}, "'true' or 'false'", id="no flag"),
         pytest.param("reboot", {"timeout": "0s"}, "more than 0s", id="no time for the proof"),
         pytest.param("reboot", {"waittime": "30days1s"}, "more than 30day", id="one second too long"),
