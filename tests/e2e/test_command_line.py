@@ -290,9 +290,10 @@ def test_check_tells_every_mistake_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "patterns" / "mine.yaml").write_text("rules:\n- name: a\n  regex: '('\n  kind: mine\n  code: 1\n")
     policy = tmp_path / "examples" / "policies" / "reboot.yaml"
     policy.write_text(policy.read_text().replace("name: cordon", "name: condor", 1))
+    wrong = next(n for n, line in enumerate(policy.read_text().splitlines(), 1) if "name: condor" in line)
     out, err = _run("check", "-c", "pipeline.yaml", "--set", "patterns=[patterns]", cwd=tmp_path, code=2)
     assert "patterns/mine.yaml:3: " in err
-    assert "policies/reboot.yaml:12: " in err
+    assert f"policies/reboot.yaml:{wrong}: " in err
     assert "configuration: ok" in out
 
 

@@ -40,4 +40,4 @@ async def test_lines_that_both_are_told_open_one_rescue_each_and_one_that_stops_
                 await outcome.over(nodes, LIMIT)
                 assert await asyncio.to_thread(second.stop) == 0, second.errors
     outcome.check_once(nodes)
-    assert {record["event"]["action"] for record in second.records} >= {"rescue-planned", "rescue-succeeded"}
+    assert "rescue-succeeded" in {record["event"]["action"] for record in second.records}
