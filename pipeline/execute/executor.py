@@ -174,7 +174,7 @@ class Executor:
                 await self._store.fetch(name)
                 self._known.add(name)
             elif self._rests(rescue):
-                return await self._taken_back(name)
+                return await self._given_up(rescue)
             elif _cordons(rescue):
                 await self._cordon(rescue)
             else:
@@ -229,13 +229,23 @@ class Executor:
             if held and not await self._taken_back(rescue.name):
                 self._hold(rescue.name)
 
+    async def _given_up(self, rescue: Rescue) -> bool:
+        """Give up a rescue that seems taken back, if it is; else it waits, and a cache that lags is not believed again.
+
+        That is for a while that does not put its next step off. Return whether it was given up.
+        """
+        if await self._taken_back(rescue.name):
+            return True
+        self._asleep[rescue.name] = min(rescue.due, self._clock.now() + self._settings.hold_poll)
+        return False
+
     def _seems_taken_back(self, rescue: Rescue) -> bool:
         """Whether a rescue waits for the time of its next step, and the cache shows its node schedulable.
 
         Just after the cordon the cache may not show it yet.
         """
         index = rescue.current
-        if rescue.status.ended or rescue.withdrawn or rescue.name in self._asleep:
+        if rescue.status.ended or rescue.withdrawn or self._asleep.get(rescue.name, _ROUNDS_SINCE) > self._clock.now():
             return False
         if index is None or rescue.steps[index].started is not None:
             return False

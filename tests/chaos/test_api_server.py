@@ -20,40 +20,50 @@ from tests.services.kube.waiting import until
 
 NODES = 20
 RATE = 0.15
-OF_WATCHES = 0.7
-"""They are few."""
 LIMIT = 150.0
 _ANY = (Trouble.BUSY, Trouble.BROKEN, Trouble.SILENT, Trouble.CUT)
 _MADE = (Trouble.LOST, Trouble.UNHEARD)
+_OF_WATCHES = (Trouble.BUSY, Trouble.BROKEN, Trouble.CUT, Trouble.EXPIRED, Trouble.DROPPED)
 
 
 class Mischief:
-    """Does harm to every so many a call, at random; `done` counts what, of so many `calls`."""
+    """Does harm to calls at random, and to the first of the watches, which are few and long, in any order.
+
+    `done` counts what, of so many `calls`.
+    """
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
+        self._of_watches = [*_OF_WATCHES] * 3
+        self._chance.shuffle(self._of_watches)
         self.calls = 0
         self.done: Counter[Trouble] = Counter()
 
     async def asked(self, call: Call) -> Trouble | None:
         self.calls += 1
-        if self._chance.random() >= (OF_WATCHES if call.watch else RATE):
-            return None
-        trouble = self._chance.choice(_possible(call))
-        self.done[trouble] += 1
+        trouble = self._trouble(call)
+        if trouble is not None:
+            self.done[trouble] += 1
         return trouble
 
     async def answered(self, call: Call) -> None:
         """Whether it is heard of was decided before."""
 
+    def _trouble(self, call: Call) -> Trouble | None:
+        if call.watch:
+            return self._of_watches.pop() if self._of_watches else None
+        return self._chance.choice(_possible(call)) if self._chance.random() < RATE else None
+
 
 def _possible(call: Call) -> Sequence[Trouble]:
-    if call.watch:
-        return (Trouble.BUSY, Trouble.BROKEN, Trouble.CUT, Trouble.EXPIRED, Trouble.DROPPED)
-    if call.method == "GET":
-        return _ANY
-    # A create conflicts with nothing.
-    return (*_ANY, *_MADE) if call.method == "POST" else (*_ANY, *_MADE, Trouble.CONFLICT)
+    match call.method:
+        case "GET":
+            return _ANY
+        case "POST":
+            # A create conflicts with nothing.
+            return (*_ANY, *_MADE)
+        case _:
+            return (*_ANY, *_MADE, Trouble.CONFLICT)
 
 
 @pytest.mark.parametrize("seed", [1])

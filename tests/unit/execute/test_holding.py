@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from pipeline.decide.guards import FabricSettings, GuardSettings
 from pipeline.model.guard import Guard
-from pipeline.model.node import NodePatch, Pod
+from pipeline.model.node import Node, NodePatch, Pod
 from pipeline.model.ownership import IGNORE
 from pipeline.model.plan import Cordon, Drain, Plan, Reboot, Uncordon
 from pipeline.model.rescue import CancelReason, HoldReason, Status
@@ -231,16 +233,29 @@ async def test_a_person_who_uncordons_a_node_that_waits_for_its_reboot_cancels_t
     assert world.actions[-1] == "rescue-cancelled"
 
 
-async def test_a_cache_that_is_behind_takes_no_node_from_a_rescue_that_waits_for_its_reboot() -> None:
+async def test_a_cache_that_is_behind_takes_no_node_from_a_rescue_that_waits_and_is_not_asked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world = World()
     assert not world.cluster.nodes()["gpu-1"].unschedulable
     world.cluster.troubles.cache_lags = True
     await world.store.create(rescue(plan=plan(Cordon(), Drain(), Reboot(waittime=20 * MINUTE), Uncordon())))
     await world.run(until=NOON + MINUTE)
+    asked = 0
+
+    async def counted(name: str) -> Node:
+        nonlocal asked
+        asked += 1
+        return await get_node(name)
+
+    get_node = world.cluster.get_node
+    monkeypatch.setattr(world.cluster, "get_node", counted)
+    for _ in range(10):
+        assert await world.executor.tick() == NOON + 20 * MINUTE
+    assert asked == 1
     assert not world.cluster.nodes()["gpu-1"].unschedulable
-    await world.executor.tick()
     assert world.rescue().status is Status.RUNNING
-    assert (await world.cluster.get_node("gpu-1")).unschedulable
+    assert (await get_node("gpu-1")).unschedulable
 
 
 async def test_a_cache_that_is_behind_takes_no_node_from_a_held_rescue() -> None:
