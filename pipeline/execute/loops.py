@@ -144,6 +144,9 @@ class LiveLoop:
                 await self._store.clean_up(self._clock.now())
             except (TemporaryError, PermanentError) as error:
                 _log.warning("store.not-cleaned", error=str(error))
+            except Exception:
+                # Were this to end, rescues that people delete would stay for ever, and nobody would know why.
+                _log.exception("store.not-cleaned")
 
     async def _work(self, executor: Execution) -> None:
         while not self._finished():
@@ -172,6 +175,9 @@ class LiveLoop:
                 await self._intake.flush()
                 if self._executor is not None:
                     await self._executor.record_rest()
+        if self._executor is None:
+            # Those of others, who execute and record them.
+            return
         unrecorded = sum(len(rescue.journal) - rescue.recorded for rescue in self._store.all())
         if unrecorded:
             _log.error("records.unwritten", count=unrecorded)

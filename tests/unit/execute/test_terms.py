@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
 
 from pipeline.execute.executor import Executor
 from pipeline.execute.loops import LiveLoop
@@ -11,6 +14,7 @@ from pipeline.execute.recorder import Recorder
 from pipeline.execute.settings import ExecuteSettings
 from pipeline.model.plan import ActionName, Cordon
 from pipeline.model.rescue import Status
+from tests.fakes.fasttime import run_fast
 from tests.fakes.faults import NOON, plan, rescue
 from tests.fakes.intake import Inside
 from tests.fakes.terms import Answering, Terms, eventually
@@ -70,6 +74,35 @@ async def test_nobody_executes_who_does_not_lead() -> None:
     running.cancel()
     await asyncio.wait({running}, timeout=_SOON)
     assert running.cancelled()
+
+
+async def test_who_has_never_led_does_not_complain_of_records_that_others_write() -> None:
+    term = Term()
+    await term.world.store.create(rescue(plan=plan(Cordon())))
+    with capture_logs() as logs:
+        running = asyncio.create_task(term.loop.run())
+        await asyncio.wait({running}, timeout=0.1)
+        running.cancel()
+        await asyncio.wait({running}, timeout=_SOON)
+    assert [entry["event"] for entry in logs] == []
+
+
+def test_cleaning_up_goes_on_after_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[datetime] = []
+
+    async def breaks(now: datetime) -> None:
+        called.append(now)
+        raise ValueError("a defect")
+
+    async def scene() -> None:
+        term = Term()
+        monkeypatch.setattr(term.world.store, "clean_up", breaks)
+        async with term.running():
+            await eventually(lambda: len(called) > 2, 60)
+
+    with capture_logs() as logs:
+        run_fast(scene())
+    assert {entry["event"] for entry in logs if entry["log_level"] == "error"} == {"store.not-cleaned"}
 
 
 async def test_steps_are_broken_off_when_another_one_may_lead_and_a_new_executor_goes_on_with_them() -> None:
